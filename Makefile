@@ -1,0 +1,43 @@
+# Each target makes what it needs: .venv, and the Debian packages that are missing (it says which).
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test check unit lint integration vm docs bench packages clean help
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: packages $(BIN)/snowshed ## a Linux builder from nothing, and two builds on it
+	@$(BIN)/python examples/demo.py
+
+test: packages $(BIN)/pytest lint ## everything, real guests included (under 20 minutes on two cores)
+	$(PYTEST) tests/unit tests/nix tests/integration tests/vm
+
+check: packages $(BIN)/pytest lint ## lint, types, unit tests (under a minute)
+	$(PYTEST) tests/unit -q
+
+lint: $(BIN)/pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+packages:
+	@./scripts/packages
+
+$(BIN)/python:
+	@$(PYTHON) -m venv .venv 2>/dev/null || { ./scripts/packages python3-venv && $(PYTHON) -m venv --clear .venv; }
+
+$(BIN)/snowshed: pyproject.toml constraints.txt $(BIN)/python
+	@echo "Installing snowshed into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(BIN)/pytest: $(BIN)/snowshed
+	@echo "Installing the tests' tools into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean: ## .venv and caches of tools; builders and images stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site

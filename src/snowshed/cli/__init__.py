@@ -1,0 +1,1 @@
+"""The `snowshed` command, one file a verb."""

@@ -1,0 +1,1 @@
+"""Checks of a host and a builder that change nothing."""

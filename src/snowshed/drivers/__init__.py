@@ -1,0 +1,1 @@
+"""What runs a VM: one package per hypervisor behind `drivers.base`."""

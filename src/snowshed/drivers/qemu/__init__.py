@@ -1,0 +1,1 @@
+"""QEMU: KVM, HVF or emulation, on Linux and macOS."""

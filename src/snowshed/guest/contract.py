@@ -1,0 +1,76 @@
+"""What host and guest agree on: `contract.json`, which the Nix guest modules read as well.
+
+No tag, serial, port or member name is written anywhere else.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+CONTRACT_FILE = Path(__file__).with_name("contract.json")
+
+
+class Disks(msgspec.Struct, frozen=True):
+    """Virtio serials of the disks."""
+
+    root: str
+    data: str
+    seed: str
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """File system labels, for hypervisors without serials."""
+
+    data: str
+    root: str
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """Virtiofs tags that are ours; every other tag is a user's."""
+
+    nix_store: str
+    rosetta: str
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """`ssh` is a TCP and a vsock port; `agent` a vsock port where there is no virtio-serial."""
+
+    ssh: int
+    agent: int
+
+
+class SeedMembers(msgspec.Struct, frozen=True):
+    """Names in the seed disk's tar archive, `settings` always the first."""
+
+    settings: str
+    environment: str
+    nix_conf: str
+    host_key: str
+    authorized_keys: str
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """`contract.json`. A guest says ``<stage_mark> <stage>`` on its console as it gets there."""
+
+    version: int
+    disks: Disks
+    labels: Labels
+    shares: Shares
+    ports: Ports
+    agent_channel: str
+    user: str
+    run_dir: str
+    data_dir: str
+    share_dir: str
+    seed: SeedMembers
+    stage_mark: str
+    stages: tuple[str, ...]
+
+
+@cache
+def contract() -> Contract:
+    """The contract of this version of snowshed."""
+    return msgspec.json.decode(CONTRACT_FILE.read_bytes(), type=Contract)

@@ -1,0 +1,159 @@
+"""The control protocol: one JSON object a line, over ``control.sock``.
+
+The supervisor speaks first with a `Greeting`. The client sends one request; the supervisor answers with any number of
+``{"event": …}`` lines and ends with one ``{"ok": …}`` or ``{"error": {kind, message, hint}}`` line, then closes.
+`PROTOCOL` changes when an old client could misread a new supervisor, or the other way round.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+PROTOCOL = 1
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """The first line on every connection: who is speaking."""
+
+    snowshed: str
+    protocol: int
+    builder: str
+    pid: int
+
+
+class Status(msgspec.Struct, frozen=True, tag_field="request", tag="status"):
+    """Answered with a `Report`."""
+
+
+class Start(msgspec.Struct, frozen=True, tag_field="request", tag="start"):
+    """Wake the guest; events until it is ready, then a `Report`."""
+
+
+class Stop(msgspec.Struct, frozen=True, tag_field="request", tag="stop"):
+    """Stop VM and supervisor. `force` pulls the plug; otherwise the guest has `grace` seconds (None: configured)."""
+
+    force: bool = False
+    grace: float | None = None
+
+
+class Suspend(msgspec.Struct, frozen=True, tag_field="request", tag="suspend"):
+    """Save the VM to disk and end it. `force`: also while something is using it."""
+
+    force: bool = False
+
+
+class Pause(msgspec.Struct, frozen=True, tag_field="request", tag="pause"):
+    """Stop the VM's processors and keep its memory. `force`: also while something is using it."""
+
+    force: bool = False
+
+
+class Events(msgspec.Struct, frozen=True, tag_field="request", tag="events"):
+    """Every event from now on, until the client leaves."""
+
+
+class Collect(msgspec.Struct, frozen=True, tag_field="request", tag="gc"):
+    """Collect garbage in the guest's store and give freed blocks back to the host."""
+
+
+Request = Status | Start | Stop | Suspend | Pause | Events | Collect
+
+
+class StageTime(msgspec.Struct, frozen=True):
+    """A stage of a wake that was reached, `seconds` after the wake began."""
+
+    stage: str
+    seconds: float
+
+
+class DiskUse(msgspec.Struct, frozen=True, rename="camel"):
+    """Bytes of the data disk: its size, what it takes of the host, what the guest's file system uses (None: asleep)."""
+
+    virtual: int
+    allocated: int
+    used: int | None = None
+
+
+class MemoryUse(msgspec.Struct, frozen=True, rename="camel"):
+    """Bytes of memory: what the guest was given, what the hypervisor holds of the host, what the guest has free."""
+
+    configured: int
+    resident: int | None = None
+    guest_free: int | None = None
+
+
+class Idle(msgspec.Struct, frozen=True, rename="camel"):
+    """What happens to a builder that nobody uses. `remaining` seconds until it does; None: in use, or off.
+
+    `action` is what will really be done, `wanted` what was configured, `reason` why they differ.
+    """
+
+    timeout: float
+    action: str
+    wanted: str
+    reason: str = ""
+    remaining: float | None = None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why the last operation failed, at `at` (seconds since the epoch); the guest's last console lines beside it."""
+
+    message: str
+    hint: str
+    stage: str
+    at: float
+    console: tuple[str, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The state of a builder, as `snowshed status --json` prints it. Times are seconds since the epoch."""
+
+    name: str
+    running: bool
+    state: str
+    state_directory: str
+    system: str
+    pid: int | None = None
+    supervisor_pid: int | None = None
+    version: str = ""
+    port: int = 0
+    driver: str = ""
+    accelerator: str = ""
+    cores: int = 0
+    image: str = ""
+    network: str = ""
+    started_at: float | None = None
+    ready_at: float | None = None
+    stages: tuple[StageTime, ...] = ()
+    connections: int = 0
+    held: int = 0
+    leases: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    suspend_blocker: str = ""
+    idle: Idle | None = None
+    disk: DiskUse | None = None
+    memory: MemoryUse | None = None
+    failure: Failure | None = None
+    notices: tuple[str, ...] = ()
+
+
+class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event, also a line of ``events.jsonl``: `kind` is ``state``, ``stage``, ``connection``, ``message`` or
+    ``progress``; `at` is seconds since the epoch; `level` is ``info``, ``warning`` or ``error``."""
+
+    at: float
+    kind: str
+    text: str
+    level: str = "info"
+    state: str = ""
+    stage: str = ""
+    seconds: float = 0.0
+
+
+_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+
+
+def decode_request(line: bytes) -> Request:
+    """The request in `line`. Raises `msgspec.ValidationError` or `msgspec.DecodeError`."""
+    return _decoder.decode(line)

@@ -1,0 +1,1 @@
+"""Finding a guest's address where there is no vsock."""

@@ -1,0 +1,1 @@
+"""Telling Nix about a builder."""

@@ -1,0 +1,174 @@
+"""Every file, socket and lock name of a builder, in one place.
+
+State lies in ``~/.local/share/snowshed/<builder>`` (``$XDG_DATA_HOME`` is honoured), or wherever ``--state-dir`` or
+``SNOWSHED_STATE_DIR`` says; configuration in ``~/.config/snowshed/<builder>.toml``; images in
+``~/.cache/snowshed/images``. Root's system builders live in ``/var/lib/snowshed/<builder>``.
+
+The address of a unix socket holds at most 103 bytes on macOS and 107 on Linux. Where the state directory's path is
+too long for that, sockets go to a short directory under ``$XDG_RUNTIME_DIR`` or ``/tmp`` whose name is derived from
+the state directory, so that every process finds the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from .errors import UserError
+
+SOCKET_PATH_LIMIT = 103
+SYSTEM_STATE = Path("/var/lib/snowshed")
+DEFAULT_BUILDER = "default"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+_LONGEST_SOCKET_NAME = len("/control.sock")
+
+
+def check_name(name: str) -> str:
+    """`name`, if a builder can be called that. Raises `UserError`."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} cannot be the name of a builder.",
+            "Use 1 to 32 lower-case letters, digits and dashes, and begin with a letter or digit.",
+        )
+    return name
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    return Path(value) if value.startswith("/") else Path.home() / fallback
+
+
+def state_root() -> Path:
+    """The directory that holds one state directory per builder of this user."""
+    return _xdg("XDG_DATA_HOME", ".local/share") / "snowshed"
+
+
+def config_root() -> Path:
+    """The directory of this user's ``<builder>.toml`` files."""
+    return _xdg("XDG_CONFIG_HOME", ".config") / "snowshed"
+
+
+def cache_root() -> Path:
+    """The directory of what can be made again: images and downloaded packages."""
+    return _xdg("XDG_CACHE_HOME", ".cache") / "snowshed"
+
+
+class BuilderPaths:
+    """The files of one builder. Nothing here touches the file system."""
+
+    def __init__(self, name: str, state: Path | None = None, config: Path | None = None) -> None:
+        self.name = check_name(name)
+        self.state = (state or state_root() / name).absolute()
+        self.config = config or config_root() / f"{name}.toml"
+
+    @property
+    def runtime(self) -> Path:
+        """Where sockets lie: the state directory, or a short stand-in where its path is too long for a socket."""
+        if len(os.fsencode(self.state)) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+            return self.state
+        digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
+        base = os.environ.get("XDG_RUNTIME_DIR", "")
+        if not base.startswith("/") or len(os.fsencode(base)) > 40:
+            base = "/tmp"
+        return Path(base) / f"snowshed-{os.getuid()}-{digest}"
+
+    @property
+    def control(self) -> Path:
+        return self.runtime / "control.sock"
+
+    @property
+    def disk(self) -> Path:
+        return self.state / "disk.img"
+
+    @property
+    def seed(self) -> Path:
+        return self.state / "seed.img"
+
+    @property
+    def efi_variables(self) -> Path:
+        return self.state / "efi-variables.fd"
+
+    @property
+    def suspend_state(self) -> Path:
+        return self.state / "suspend.state"
+
+    @property
+    def suspend_consumed(self) -> Path:
+        return self.state / "suspend.state.consumed"
+
+    @property
+    def suspend_manifest(self) -> Path:
+        return self.state / "suspend.json"
+
+    @property
+    def ssh(self) -> Path:
+        return self.state / "ssh"
+
+    @property
+    def user_key(self) -> Path:
+        return self.ssh / "id_ed25519"
+
+    @property
+    def host_key(self) -> Path:
+        return self.ssh / "ssh_host_ed25519_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.ssh / "known_hosts"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.ssh / "config"
+
+    @property
+    def guest_ip(self) -> Path:
+        return self.state / "guest-ip"
+
+    @property
+    def vm_pid(self) -> Path:
+        return self.state / "vm.pid"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        return self.state / "supervisor.lock"
+
+    @property
+    def vm_lock(self) -> Path:
+        return self.state / "vm.lock"
+
+    @property
+    def console_log(self) -> Path:
+        return self.state / "console.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.state / "supervisor.log"
+
+    @property
+    def events(self) -> Path:
+        return self.state / "events.jsonl"
+
+    @property
+    def machine_id(self) -> Path:
+        return self.state / "machine-id"
+
+    @property
+    def mac(self) -> Path:
+        return self.state / "mac"
+
+    @property
+    def last_config(self) -> Path:
+        """The effective configuration of the last start: what `status` of a stopped builder reads."""
+        return self.state / "config.json"
+
+
+def images_root() -> Path:
+    return cache_root() / "images"
+
+
+def packages_root() -> Path:
+    """Downloaded Debian packages and the private package lists: a warm cache for the next image."""
+    return cache_root() / "packages"

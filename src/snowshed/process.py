@@ -1,0 +1,183 @@
+"""The only module that starts processes.
+
+Short programs whose output is wanted: `run`. Programs that live beside us: `Child`. Replacing or
+leaving this process: `replace` and `detach`. A command that fails is shown so that it can be pasted into a shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from .errors import GuestError, UserError
+
+Argv = Sequence[str | Path]
+T = TypeVar("T")
+
+
+def find(program: str, hint: str, *, folders: Iterable[str] = ()) -> str:
+    """The path of `program` on ``PATH``, in the sbin folders or in `folders`. Raises `UserError` with `hint`."""
+    places = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", *folders]
+    path = shutil.which(program, path=os.pathsep.join(places))
+    if path is None:
+        raise UserError(f"{program} is not installed.", hint)
+    return path
+
+
+def pasteable(argv: Argv) -> str:
+    """`argv` as a line for a shell."""
+    return shlex.join(str(word) for word in argv)
+
+
+def run(
+    argv: Argv, *, stdin: bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> str:
+    """Run a program to its end and return its standard output.
+
+    Raises `GuestError` with the last lines of its standard error and the command line when it fails. Ctrl-C ends it
+    with us: it is in our process group.
+    """
+    done = subprocess.run(
+        [str(word) for word in argv],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env=None if env is None else {**os.environ, **env},
+        cwd=cwd,
+    )
+    if done.returncode != 0:
+        tail = " / ".join(done.stderr.decode(errors="replace").strip().splitlines()[-5:])
+        raise GuestError(
+            f"{Path(str(argv[0])).name} failed with status {done.returncode}: {tail or 'it said nothing'}",
+            f"The command was: {pasteable(argv)}",
+        )
+    return done.stdout.decode(errors="replace")
+
+
+def status_of(argv: Argv) -> int:
+    """Run a program on our own terminal and return its exit status (128 + signal where one ended it)."""
+    code = subprocess.call([str(word) for word in argv])
+    return code if code >= 0 else 128 - code
+
+
+def replace(argv: Argv, *, keep: Iterable[int] = ()) -> NoReturn:
+    """Become `argv`, keeping the descriptors `keep` open in it."""
+    for descriptor in keep:
+        os.set_inheritable(descriptor, True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(str(argv[0]), [str(word) for word in argv])
+
+
+def detach(argv: Argv, *, log: Path, keep: Iterable[int] = ()) -> int:
+    """Start `argv` in a session of its own, its output appended to `log`, and return its process id.
+
+    It does not end with us, nor with our terminal.
+    """
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        child = subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=tuple(keep),
+            cwd="/",
+        )
+    finally:
+        os.close(output)
+    child.returncode = 0  # it is nobody's to wait for: keeps Popen's destructor quiet
+    return child.pid
+
+
+class Child:
+    """A program that runs beside us and dies with us.
+
+    Where the kernel can (Linux), it is killed when our process ends in any way: by ``setpriv --pdeathsig``.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, argv: Argv) -> None:
+        self._process = process
+        self._name = Path(str(argv[0])).name
+
+    @classmethod
+    async def start(cls, argv: Argv, *, output: int, keep: Iterable[int] = (), guarded: bool = True) -> Child:
+        """Start `argv`, its output into the descriptor `output`. Raises `GuestError` if it cannot be started."""
+        prefix = _dies_with_parent() if guarded else []
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *prefix,
+                *(str(word) for word in argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=tuple(keep),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GuestError(f"{argv[0]} cannot be started: {error}.", f"The command was: {pasteable(argv)}") from error
+        return cls(process, argv)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def wait(self) -> int:
+        """The exit status once it has ended; negative: the signal that ended it."""
+        return await self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if not self.ended:
+            self._process.send_signal(number)
+
+    async def end(self, grace: float = 5.0) -> int:
+        """SIGTERM, `grace` seconds, SIGKILL; returns the exit status.
+
+        Runs to its end even if the caller is cancelled, however often, and then lets the cancellation through.
+        """
+        return await finish(self._end(grace), name=f"end {self._name}")
+
+    async def _end(self, grace: float) -> int:
+        if grace > 0:
+            self.signal(signal.SIGTERM)
+            try:
+                return await asyncio.wait_for(asyncio.shield(self.wait()), grace)
+            except TimeoutError:
+                pass
+        self.signal(signal.SIGKILL)
+        return await self.wait()
+
+
+async def finish(coroutine: Coroutine[Any, Any, T], *, name: str) -> T:
+    """Await `coroutine` to its end even if we are cancelled meanwhile, then let the cancellation through."""
+    task = asyncio.create_task(coroutine, name=name)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
+
+
+def _dies_with_parent() -> list[str]:
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -1,0 +1,1 @@
+"""Installing a builder as a service: systemd and launchd."""

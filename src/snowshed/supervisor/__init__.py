@@ -1,0 +1,1 @@
+"""The one process that owns a builder's VM, its listening sockets and its state."""
