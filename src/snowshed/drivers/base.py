@@ -56,7 +56,9 @@ class Launch:
 
     `runtime` is a directory with a short path for sockets; `vm_lock` a descriptor of the locked ``vm.lock`` that the
     hypervisor process alone inherits; `console` takes the guest's console output as it comes; `tasks` owns every
-    task of the VM; `log` is the descriptor for the hypervisor's own messages.
+    task of the VM; `log` is the descriptor for the hypervisor's own messages. `state` is the builder's state
+    directory, for what a driver must keep from one start to the next (its machine's identity) and for ``guest-ip``;
+    None keeps nothing. `notice` takes a sentence about something that happened to the VM, for the journal.
     """
 
     runtime: Path
@@ -64,6 +66,8 @@ class Launch:
     tasks: asyncio.TaskGroup
     console: Callable[[bytes], None]
     log: int
+    state: Path | None = None
+    notice: Callable[[str], None] = lambda sentence: None
 
 
 @dataclass(frozen=True)
