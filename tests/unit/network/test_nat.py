@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -21,6 +20,10 @@ def lease(address: str, mac: str = MAC, name: str = "default") -> str:
 
 def arp(address: str, mac: str = MAC) -> str:
     return f"? ({address}) at {mac} on bridge100 ifscope [bridge]\n"
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 class Network:
@@ -62,7 +65,7 @@ async def test_a_lease_is_verified_by_a_connection_and_noted(tmp_path: Path) -> 
     guest = network.guest(record)
     (await guest.connect(22)).close()
     assert record.read_text() == "10.0.0.1\n"
-    assert os.listdir(tmp_path) == ["guest-ip"]
+    assert names(tmp_path) == ["guest-ip"]
     guest.forget()
     assert not record.exists()
 
