@@ -175,16 +175,23 @@ ENVIRONMENT["SNOWSHED_IDLE_ACTION"] = "idle.action"
 
 
 def load(
-    file: Path | None, command_line: Layer, host: Host, environment: Mapping[str, str] | None = None
+    file: Path | None,
+    command_line: Layer,
+    host: Host,
+    environment: Mapping[str, str] | None = None,
+    *,
+    remembered: Layer | None = None,
 ) -> BuilderConfig:
     """The validated configuration from all three layers.
 
-    A `file` that does not exist counts as empty unless it is not the builder's own (then the caller checks). Raises
+    A `file` that does not exist counts as empty unless it is not the builder's own (then the caller checks).
+    `remembered` holds what takes the place of defaults for a builder that exists: the size of its disk. Raises
     `UserError`, whose message names the option and where it was given.
     """
     environment = os.environ if environment is None else environment
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    _merge(merged, origins, remembered or {}, "as it was before")
     if file is not None and file.exists():
         _merge(merged, origins, _flatten(read_file(file)), f"in {file}")
     for variable, option in ENVIRONMENT.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-PROTOCOL = 1
+from .. import PROTOCOL as PROTOCOL
 
 
 class Greeting(msgspec.Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""Keys and configuration for OpenSSH."""
+"""How the host reaches the guest by SSH: keys, pinned host keys, and the configuration for OpenSSH."""

@@ -1,0 +1,93 @@
+"""A builder's state directory on the disk: making it, telling whether it is one, and whether somebody holds it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from .errors import UserError
+from .paths import BuilderPaths
+
+PRIVATE = 0o700
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MARKS = ("supervisor.lock", "ssh", "disk.img", "config.json")
+"""Names of which a builder's state directory has at least one, whatever state it was left in."""
+
+
+def prepare(paths: BuilderPaths) -> None:
+    """Make the directories of a builder that are missing, private to us. Raises `UserError` where that cannot be."""
+    for folder in (paths.state, paths.ssh):
+        try:
+            folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(folder, error) from error
+    if not os.access(paths.state, os.W_OK | os.X_OK):
+        raise _unusable(paths.state, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    if paths.runtime != paths.state:
+        _prepare_runtime(paths.runtime)
+
+
+def _prepare_runtime(folder: Path) -> None:
+    """The short stand-in for sockets may lie in a directory that everybody can write: it has to be ours alone."""
+    try:
+        folder.mkdir(mode=PRIVATE, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise UserError(
+            f"{folder} is not a private directory of yours, so no socket can be put there.",
+            "Remove it, or choose a shorter --state-dir, which needs no such directory.",
+        )
+
+
+def _unusable(folder: Path, error: OSError) -> UserError:
+    if error.errno in FULL:
+        return UserError(f"There is no space left for {folder}.", "Free some, or choose another --state-dir.")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UserError(
+            f"The state directory {folder} cannot be made: a file is in the way.", "Choose another --state-dir."
+        )
+    return UserError(
+        f"The state directory {folder} cannot be written: {error.strerror}.",
+        "Make it writable for you, or choose another --state-dir.",
+    )
+
+
+def held(lock: Path) -> bool:
+    """Whether a living process holds the ``flock`` on `lock`. This looks for an instant and never keeps it."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def is_builder(folder: Path) -> bool:
+    """Whether `folder` looks like the state directory of a builder, and like nothing else.
+
+    It has one of our names in it, and it is no directory that people or the system live in.
+    """
+    if folder.is_symlink() or not folder.is_dir() or folder in (Path("/"), Path.home(), Path.home().parent):
+        return False
+    return any((folder / mark).exists() for mark in MARKS) and not any(
+        (folder / name).exists() for name in (".git", ".ssh", ".config", "etc", "usr")
+    )
+
+
+def builders(root: Path) -> list[str]:
+    """The names of the builders whose state lies under `root`, sorted."""
+    try:
+        return sorted(folder.name for folder in root.iterdir() if is_builder(folder))
+    except OSError:
+        return []

@@ -1,0 +1,133 @@
+"""The client against a listener that speaks, misspeaks, or says nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snowshed import PROTOCOL, __version__
+from snowshed.control.client import Control, Unresponsive
+from snowshed.errors import Bug, GuestError, NotRunning, UserError
+
+GREETING = {"snowshed": __version__, "protocol": PROTOCOL, "builder": "one", "pid": 1}
+
+
+@contextmanager
+def supervisor(path: Path, *lines: object, greeting: object = GREETING, stay: bool = False) -> Iterator[list[bytes]]:
+    """Serves one client: greets, takes its request, says `lines`, and leaves unless it is to `stay`."""
+    requests: list[bytes] = []
+    done = threading.Event()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            for line in [] if greeting is None else [greeting]:
+                client.sendall(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
+            if greeting is not None:
+                requests.append(client.recv(1 << 16))
+                for line in lines:
+                    client.sendall(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
+            if stay:
+                done.wait()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield requests
+    finally:
+        done.set()
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "control.sock"
+
+
+def test_events_come_one_by_one_and_the_answer_last(path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    lines = ({"event": {"text": "a"}}, {"event": {"text": "b"}}, {"ok": {"state": "running"}})
+    with supervisor(path, *lines) as requests, Control(path) as control:
+        answer = control.request("stop", each=seen.append, force=True)
+    assert [event["text"] for event in seen] == ["a", "b"]
+    assert answer == {"state": "running"}
+    assert [json.loads(line) for line in requests] == [{"request": "stop", "force": True}]
+
+
+def test_a_line_may_come_in_pieces(path: Path) -> None:
+    with supervisor(path, b'{"ok": ', b'"whole"}\n'), Control(path) as control:
+        assert control.request("status") == "whole"
+
+
+def test_an_error_comes_back_as_the_error_it_was(path: Path) -> None:
+    error = NotRunning("Cannot pause.", "Start it.")
+    with supervisor(path, {"error": error.as_json()}), Control(path) as control, pytest.raises(NotRunning) as caught:
+        control.request("pause")
+    assert caught.value.as_json() == error.as_json()
+
+
+def test_no_socket_means_not_running(path: Path) -> None:
+    with pytest.raises(NotRunning):
+        Control(path)
+
+
+def test_a_stale_socket_means_not_running(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.close()
+    with pytest.raises(NotRunning):
+        Control(path)
+
+
+def test_a_supervisor_that_says_nothing_is_named_by_its_process(path: Path) -> None:
+    with supervisor(path, greeting=None, stay=True), pytest.raises(Unresponsive) as caught:
+        Control(path, deadline=0.01)
+    assert caught.value.pid == os.getpid()
+
+
+def test_silence_after_a_request_has_an_end(path: Path) -> None:
+    with (
+        supervisor(path, stay=True),
+        Control(path) as control,
+        pytest.raises(Unresponsive, match="did not answer `start`"),
+    ):
+        control.request("start", silence=0.01)
+
+
+def test_a_supervisor_that_leaves_without_an_answer_is_an_error(path: Path) -> None:
+    with supervisor(path), Control(path) as control, pytest.raises(GuestError, match="went away"):
+        control.request("start")
+
+
+def test_what_is_not_json_is_a_bug(path: Path) -> None:
+    with supervisor(path, b"hello\n"), Control(path) as control, pytest.raises(Bug, match="not JSON"):
+        control.request("status")
+
+
+@pytest.mark.parametrize("verb", ["start", "suspend", "events"])
+def test_another_protocol_is_named_and_only_understood_verbs_are_sent(path: Path, verb: str) -> None:
+    newer = {**GREETING, "snowshed": "9.9", "protocol": PROTOCOL + 1}
+    with (
+        supervisor(path, greeting=newer, stay=True),
+        Control(path) as control,
+        pytest.raises(UserError, match=r"started by snowshed 9\.9"),
+    ):
+        control.request(verb)
+
+
+@pytest.mark.parametrize("verb", ["stop", "status"])
+def test_stopping_and_looking_work_across_protocols(path: Path, verb: str) -> None:
+    with supervisor(path, {"ok": None}, greeting={**GREETING, "protocol": PROTOCOL + 1}), Control(path) as control:
+        assert control.request(verb) is None
