@@ -38,21 +38,32 @@ def pasteable(argv: Argv) -> str:
 
 
 def run(
-    argv: Argv, *, stdin: bytes | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Argv,
+    *,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
 ) -> str:
     """Run a program to its end and return its standard output.
 
-    Raises `GuestError` with the last lines of its standard error and the command line when it fails. Ctrl-C ends it
-    with us: it is in our process group.
+    Raises `GuestError` with the last lines of its standard error and the command line when it fails, and when it
+    runs for more than `timeout` seconds; it is killed then. Ctrl-C ends it with us: it is in our process group.
     """
-    done = subprocess.run(
-        [str(word) for word in argv],
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        env=None if env is None else {**os.environ, **env},
-        cwd=cwd,
-    )
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=None if env is None else {**os.environ, **env},
+            cwd=cwd,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise GuestError(
+            f"{Path(str(argv[0])).name} did not end in {timeout:.0f} s.", f"The command was: {pasteable(argv)}"
+        ) from None
     if done.returncode != 0:
         tail = " / ".join(done.stderr.decode(errors="replace").strip().splitlines()[-5:])
         raise GuestError(

@@ -1,0 +1,100 @@
+"""The driver that runs VMs on QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ...errors import GuestError, SnowshedError, UserError
+from ...model.machine import MachineSpec, Network, arch_of_machine
+from ...process import Child
+from ..base import Capabilities, Driver, GuestNetwork, Launch
+from . import accel, binary, vsock
+from .argv import GUEST_ADDRESS, Engine, Wiring, arguments, cpu
+from .channels import Channels
+from .ending import refusal
+from .vm import QemuVm
+
+GATEWAY, NAMESERVER = "10.0.2.2", "10.0.2.3"
+"""Of QEMU's user network (``-netdev user`` in its manual page)."""
+
+
+class QemuDriver(Driver):
+    """QEMU on Linux and macOS, hardware acceleration where it is proven to work."""
+
+    name = "qemu"
+
+    def capabilities(self, spec: MachineSpec) -> Capabilities:
+        engine, reason = self._engine(spec)
+        shares = ", ".join(share.tag for share in spec.shares)
+        return Capabilities(
+            accelerator=str(engine.accelerator),
+            accelerator_reason=reason,
+            pause=True,
+            suspend=not spec.shares,
+            suspend_blocker=f"QEMU cannot save a VM with a shared directory ({shares})" if spec.shares else "",
+            vsock=vsock.works(),
+            shares=sys.platform == "linux",
+        )
+
+    def check(self, spec: MachineSpec) -> list[SnowshedError]:
+        try:
+            self._engine(spec)
+        except UserError as error:
+            return [error]
+        return []
+
+    def network(self, spec: MachineSpec) -> GuestNetwork:
+        if spec.network is Network.NAT:
+            return GuestNetwork("static", f"{GUEST_ADDRESS}/24", GATEWAY, NAMESERVER)
+        if spec.network is Network.NONE and vsock.works():
+            return GuestNetwork("none")
+        return GuestNetwork("static", f"{GUEST_ADDRESS}/24")
+
+    def fingerprint(self, spec: MachineSpec) -> str:
+        engine, _ = self._engine(spec)
+        words = "\0".join(arguments(spec, engine, Wiring(0, 0, 0)))
+        digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+        version = ".".join(map(str, engine.version))
+        return f"qemu {version} {engine.accelerator} {cpu(spec, engine)} {digest}"
+
+    async def start(self, spec: MachineSpec, launch: Launch, *, restore: Path | None = None) -> QemuVm:
+        engine, _ = await asyncio.to_thread(self._engine, spec)
+        async with AsyncExitStack() as undo:
+            channels = Channels(vsock.claim())
+            undo.callback(channels.close)
+            argv = arguments(spec, engine, channels.wiring(), incoming=restore is not None)
+            keep = [*channels.inherited(), launch.vm_lock]
+            child = await Child.start(argv, output=channels.output, keep=keep)
+            channels.hand_over()
+            vm = QemuVm(spec, launch, child, channels)
+            undo.push_async_callback(vm.kill)
+            await _step(vm, "QEMU did not start", vm.greet)
+            if restore is not None:
+                await _step(vm, "The saved memory could not be loaded", lambda: vm.load(restore))
+            await _step(vm, "QEMU did not start", vm.find_ways_in)
+            undo.pop_all()
+            return vm
+
+    def _engine(self, spec: MachineSpec) -> tuple[Engine, str]:
+        """The QEMU that would run `spec`, and why with that accelerator. Raises `UserError`."""
+        program = binary.program(spec.arch)
+        host = arch_of_machine(platform.machine())
+        accelerator, reason = accel.choose(spec.accelerator, spec.arch, host, sys.platform)
+        version = binary.version(program)
+        engine = Engine(program, version, accelerator, platform=sys.platform, foreign=spec.arch is not host)
+        return engine, reason
+
+
+async def _step(vm: QemuVm, failure: str, step: Callable[[], Awaitable[None]]) -> None:
+    """One step of a start; when it fails QEMU is ended, and its last words are in the error."""
+    try:
+        await step()
+    except GuestError as error:
+        await vm.kill()
+        raise refusal(failure, vm.last_words, error.message) from error

@@ -1,0 +1,33 @@
+"""What a process costs the host."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from ...errors import GuestError
+from ...process import run
+from ...units import KIB
+
+_PS_SECONDS = 5.0
+
+
+def resident(pid: int) -> int | None:
+    """The bytes of the host's memory that process `pid` holds, shared pages included; None if it is gone."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            return parse_status(Path(f"/proc/{pid}/status").read_text())
+        return None
+    try:
+        return int(run(["ps", "-o", "rss=", "-p", str(pid)], timeout=_PS_SECONDS)) * KIB
+    except (GuestError, ValueError):
+        return None
+
+
+def parse_status(text: str) -> int | None:
+    """The bytes after ``VmRSS:`` in ``/proc/PID/status`` (proc(5)); None for a process that has no memory any more."""
+    for line in text.splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * KIB
+    return None
