@@ -11,7 +11,6 @@ the state directory, so that every process finds the same one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -69,6 +68,8 @@ class BuilderPaths:
         """Where sockets lie: the state directory, or a short stand-in where its path is too long for a socket."""
         if len(os.fsencode(self.state)) + _LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
             return self.state
+        import hashlib  # here: it takes as long to import as the rest of this file
+
         digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
         base = os.environ.get("XDG_RUNTIME_DIR", "")
         if not base.startswith("/") or len(os.fsencode(base)) > 40:
@@ -163,6 +164,11 @@ class BuilderPaths:
     def last_config(self) -> Path:
         """The effective configuration of the last start: what `status` of a stopped builder reads."""
         return self.state / "config.json"
+
+    @property
+    def last_options(self) -> Path:
+        """The command line of the last start: what `restart` starts with again."""
+        return self.state / "options.json"
 
 
 def images_root() -> Path:

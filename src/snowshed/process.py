@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+import time
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -108,6 +111,60 @@ def detach(argv: Argv, *, log: Path, keep: Iterable[int] = ()) -> int:
         os.close(output)
     child.returncode = 0  # it is nobody's to wait for: keeps Popen's destructor quiet
     return child.pid
+
+
+def end_detached(pid: int, grace: float) -> None:
+    """End the process that `detach` started for us: SIGTERM, `grace` seconds, SIGKILL; returns when it is gone.
+
+    It is our child, so that its number cannot have become another's.
+    """
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        if await_detached(pid, patience):
+            return
+
+
+def await_detached(pid: int, patience: float) -> bool:
+    """Wait up to `patience` seconds for the end of a process that `detach` started; whether it is gone."""
+    deadline = time.monotonic() + patience
+    with suppress(ChildProcessError):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            if not _ends_within(pid, deadline - time.monotonic()):
+                return False
+    return True
+
+
+def _ends_within(pid: int, seconds: float) -> bool:
+    """Wait for the event that a child of ours has ended: a pidfd on Linux, a kqueue elsewhere."""
+    if seconds <= 0:
+        return False
+    if sys.platform == "linux":
+        descriptor = os.pidfd_open(pid)
+        try:
+            return bool(select.select([descriptor], [], [], seconds)[0])
+        finally:
+            os.close(descriptor)
+    queue = select.kqueue()
+    try:
+        ends = select.kevent(pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD, select.KQ_NOTE_EXIT)
+        return bool(queue.control([ends], 1, seconds))
+    finally:
+        queue.close()
+
+
+@contextmanager
+def lines(argv: Argv) -> Iterator[Iterator[str]]:
+    """The output of a program, line by line as it comes; leaving the block ends it."""
+    child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield iter(child.stdout)
+    finally:
+        child.terminate()
+        child.wait()
 
 
 class Child:

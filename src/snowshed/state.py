@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UserError
@@ -71,6 +74,46 @@ def held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def await_release(lock: Path, patience: float) -> bool:
+    """Wait up to `patience` seconds until nobody holds the ``flock`` on `lock`; whether that came true.
+
+    For the main thread: there is no other deadline for a lock than the alarm.
+    """
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, patience)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except TimeoutError:
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        os.close(descriptor)
+    return True
+
+
+@contextmanager
+def kept_from_starting(paths: BuilderPaths) -> Iterator[None]:
+    """While the block runs, no supervisor of this builder can start. Raises `UserError` if one lives."""
+    descriptor = os.open(paths.supervisor_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UserError(f"The builder {paths.name} is still running.", "Stop it first: `snowshed stop`.") from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_builder(folder: Path) -> bool:

@@ -119,6 +119,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     port: int = 0
     driver: str = ""
     accelerator: str = ""
+    accelerator_reason: str = ""
     cores: int = 0
     image: str = ""
     network: str = ""

@@ -1,0 +1,16 @@
+"""The image that a start needs: found, or made while the person watches."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ..config import BuilderConfig
+from .render import Progress
+
+
+def image_for(config: BuilderConfig, shown: Progress) -> str:
+    """The directory of the image that `config` boots, or nothing where it boots a closure."""
+    if config.kernel:
+        return ""
+    store = import_module("snowshed.images.store")
+    return str(store.ensure(config.arch, config.image, shown.moved))

@@ -1,0 +1,211 @@
+"""What people see: the only module that draws. Colour and movement only on a terminal, and never with NO_COLOR."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TextIO
+
+from ..units import format_duration, format_size
+
+STAGES = ("image", "boot", "disk", "sshd", "nix")
+"""Of a start, in the order in which they are reached."""
+
+LABELS = {
+    "image": "Making the image",
+    "boot": "Booting Linux",
+    "disk": "Preparing the disk",
+    "sshd": "Starting SSH",
+    "nix": "Starting Nix",
+}
+"""What is being done until a stage is reached."""
+
+COLOURS = {"running": "32", "failed": "31", "stopped": "2", "suspended": "36", "paused": "36"}
+
+
+def coloured(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, code: str, stream: TextIO) -> str:
+    """`text` in an ANSI style where `stream` shows it."""
+    return f"\033[{code}m{text}\033[0m" if coloured(stream) and code else text
+
+
+def out(text: str) -> None:
+    """A result."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """A sentence for the person who watches."""
+    print(text, file=sys.stderr)
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """`rows` in columns two blanks apart, each as wide as it has to be."""
+    rows = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def status(report: dict[str, Any], now: float | None = None) -> str:
+    """A report for people, a fact a line."""
+    facts = [(name, text) for name, text in _facts(report, time.time() if now is None else now) if text]
+    state = paint(report["state"], COLOURS.get(report["state"], "33"), sys.stdout)
+    lines = [f"{report['name']} is {state}"]
+    lines += ["  " + line for line in table(facts).splitlines()]
+    lines += [f"  ! {text}" for text in report["notices"]]
+    lines += _failure(report["failure"])
+    return "\n".join(lines)
+
+
+def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
+    machine = [report["system"], f"{report['cores']} cores" if report["cores"] else "", _on(report)]
+    yield "machine", ", ".join(part for part in machine if part)
+    yield "memory", _memory(report["memory"])
+    yield "disk", _disk(report["disk"])
+    yield "ssh", f"127.0.0.1:{report['port']}{_connections(report)}" if report["port"] else ""
+    yield "up", _since(report, now)
+    yield "systems", ", ".join(report["systems"]) if len(report["systems"]) > 1 else ""
+    yield "features", ", ".join(report["features"])
+    yield "idle", _idle(report["idle"])
+    yield "no suspend", report["suspendBlocker"]
+    yield "state in", report["stateDirectory"]
+
+
+def _on(report: dict[str, Any]) -> str:
+    accelerator = f" ({report['accelerator']})" if report["accelerator"] else ""
+    return f"{report['driver']}{accelerator}" if report["driver"] not in ("", "auto") else ""
+
+
+def _memory(memory: dict[str, Any] | None) -> str:
+    if not memory:
+        return ""
+    parts = [format_size(memory["configured"])]
+    if memory["resident"] is not None:
+        parts.append(f"{format_size(memory['resident'])} taken from the host")
+    if memory["guestFree"] is not None:
+        parts.append(f"{format_size(memory['guestFree'])} free in the guest")
+    return ", ".join(parts)
+
+
+def _disk(disk: dict[str, Any] | None) -> str:
+    if not disk:
+        return ""
+    used = f", {format_size(disk['used'])} used in the guest" if disk["used"] is not None else ""
+    return f"{format_size(disk['virtual'])}, {format_size(disk['allocated'])} taken from the host{used}"
+
+
+def _connections(report: dict[str, Any]) -> str:
+    waiting = f", {report['held']} waiting" if report["held"] else ""
+    if not report["connections"]:
+        return waiting
+    plural = "" if report["connections"] == 1 else "s"
+    return f", {report['connections']} connection{plural}{waiting}"
+
+
+def _since(report: dict[str, Any], now: float) -> str:
+    if not report["running"] or report["startedAt"] is None:
+        return ""
+    took = f", ready in {report['readyAt'] - report['startedAt']:.1f} s" if report["readyAt"] else ""
+    return f"{format_duration(max(0.0, now - report['startedAt']))}{took}"
+
+
+def _idle(idle: dict[str, Any] | None) -> str:
+    if not idle or not idle["timeout"]:
+        return ""
+    when = f" in {format_duration(idle['remaining'])}" if idle["remaining"] is not None else ""
+    why = f" (not {idle['wanted']}: {idle['reason']})" if idle["reason"] else ""
+    return f"{idle['action']} after {format_duration(idle['timeout'])} unused{',' if when else ''}{when}{why}"
+
+
+def _failure(failure: dict[str, Any] | None) -> list[str]:
+    if not failure:
+        return []
+    lines = [f"  ! {failure['message']}"] + ([f"    {failure['hint']}"] if failure["hint"] else [])
+    return lines + [f"    | {line}" for line in failure["console"]]
+
+
+class Progress(Protocol):
+    """How far a start has come."""
+
+    def reached(self, stage: str, seconds: float) -> None:
+        """A stage is done, so many seconds after the start began."""
+
+    def moved(self, work: str, fraction: float | None = None) -> None:
+        """How far the making of the image has come (`images.progress.Report`)."""
+
+    def say(self, text: str) -> None:
+        """A sentence about what is going on."""
+
+
+class Lines:
+    """Progress where nobody sees it move: a line for each stage."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._seen: set[str] = set()
+
+    def reached(self, stage: str, seconds: float) -> None:
+        self._once(stage, f"{stage}: {seconds:.1f} s")
+
+    def moved(self, work: str, fraction: float | None = None) -> None:
+        self._once(work, f"image: {work}")
+
+    def _once(self, key: str, text: str) -> None:
+        if key not in self._seen:
+            self._seen.add(key)
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class Bar:
+    """Progress on a terminal: one bar over all stages, with the work at hand before it."""
+
+    def __init__(self, live: Any) -> None:
+        self._live = live
+        self._task = live.add_task(LABELS[STAGES[0]], total=len(STAGES))
+
+    def reached(self, stage: str, seconds: float) -> None:
+        if stage not in STAGES:
+            return
+        done = STAGES.index(stage) + 1
+        label = LABELS[STAGES[done]] if done < len(STAGES) else "Ready"
+        self._live.update(self._task, completed=done, description=label)
+
+    def moved(self, work: str, fraction: float | None = None) -> None:
+        share = "" if fraction is None else f" {fraction:.0%}"
+        self._live.update(self._task, description=f"Making the image: {work}{share}")
+
+    def say(self, text: str) -> None:
+        self._live.update(self._task, description=text)
+
+
+@contextmanager
+def progress(stream: TextIO | None = None, *, verbose: bool = False) -> Iterator[Progress]:
+    """Draw the progress of a start on `stream` (standard error) while the block runs; `verbose`: nothing that moves."""
+    stream = sys.stderr if stream is None else stream
+    if verbose or not coloured(stream):
+        yield Lines(stream)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Live
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Live(*columns, console=Console(file=stream), transient=True) as live:
+        yield Bar(live)

@@ -1,0 +1,135 @@
+"""The state of a builder: asked of its supervisor, or read from its files where there is none.
+
+Everything here stays clear of click, msgspec and the configuration: `status --json` answers at once. The keys are
+those of `wire.Report`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..control.client import Control
+from ..errors import NotRunning
+from ..paths import DEFAULT_BUILDER, BuilderPaths
+from ..state import held
+
+OK = 0
+NOT_RUNNING = NotRunning.exit_status
+
+ASLEEP = ("paused", "suspended", "stopped", "failed")
+"""States of a builder whose supervisor is there and whose guest a connection would wake."""
+
+
+_QUICK = {"-b": "builder", "--builder": "builder", "--state-dir": "state"}
+
+
+def quick_status(words: Sequence[str]) -> int | None:
+    """Do ``status --json [-b NAME] [--state-dir DIR]`` and return its exit status; None for every other line."""
+    given = {"builder": DEFAULT_BUILDER, "state": os.environ.get("SNOWSHED_STATE_DIR") or None}
+    plain: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in _QUICK:
+            given[_QUICK[word]] = next(rest, "")
+        else:
+            plain.append(word)
+    if sorted(plain) != ["--json", "status"] or "" in given.values():
+        return None
+    state = given["state"]
+    return print_json(gather(BuilderPaths(given["builder"] or "", Path(state).expanduser() if state else None)))
+
+
+def print_json(report: dict[str, Any]) -> int:
+    """Print `report` and return the exit status that goes with it."""
+    print(json.dumps(report, indent=2))
+    return exit_status(report)
+
+
+def exit_status(report: dict[str, Any]) -> int:
+    return OK if report["running"] else NOT_RUNNING
+
+
+def gather(paths: BuilderPaths) -> dict[str, Any]:
+    """The report of a builder. Raises what `Control` raises, but for a builder that is not running."""
+    try:
+        with Control(paths.control) as control:
+            report: dict[str, Any] = control.request("status")
+            return report
+    except NotRunning:
+        return from_files(paths)
+
+
+def from_files(paths: BuilderPaths) -> dict[str, Any]:
+    """The report of a builder that has no supervisor."""
+    config = _remembered(paths.last_config)
+    asleep = paths.suspend_state.exists() and paths.suspend_manifest.exists()
+    memory = config.get("memory")
+    return {
+        "name": paths.name,
+        "running": False,
+        "state": "suspended" if asleep else "stopped",
+        "stateDirectory": str(paths.state),
+        "system": config.get("system", ""),
+        **dict.fromkeys(("pid", "supervisorPid")),
+        "version": "",
+        "port": config.get("port", 0),
+        "driver": config.get("driver", ""),
+        **dict.fromkeys(("accelerator", "acceleratorReason"), ""),
+        "cores": config.get("cores", 0),
+        "image": "",
+        "network": config.get("network", ""),
+        **dict.fromkeys(("startedAt", "readyAt")),
+        "stages": [],
+        **dict.fromkeys(("connections", "held"), 0),
+        **{name: [] for name in ("leases", "systems", "features")},
+        "suspendBlocker": "",
+        "idle": None,
+        "disk": _disk(paths),
+        "memory": memory and {"configured": memory, "resident": None, "guestFree": None},
+        "failure": None,
+        "notices": list(_notices(paths)),
+    }
+
+
+def _disk(paths: BuilderPaths) -> dict[str, Any] | None:
+    try:
+        facts = paths.disk.stat()
+    except OSError:
+        return None
+    return {"virtual": facts.st_size, "allocated": facts.st_blocks * 512, "used": None}
+
+
+def _notices(paths: BuilderPaths) -> list[str]:
+    if not paths.state.exists():
+        return ["It was never started."]
+    if held(paths.supervisor_lock):
+        return ["Its supervisor is just starting or ending."]
+    if held(paths.vm_lock):
+        return ["A virtual machine is left over from a crash; `snowshed start` ends it before it starts another."]
+    return []
+
+
+def _remembered(file: Path) -> dict[str, Any]:
+    """The configuration of the last start; empty where it is missing or damaged: nothing depends on it."""
+    try:
+        config = json.loads(file.read_text())["config"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def note_version(version: str) -> None:
+    """Say on standard error that a builder runs another version than this one."""
+    from .. import __version__
+
+    if version and version != __version__:
+        print(
+            f"snowshed: the builder was started by snowshed {version}, this is {__version__}.\n"
+            "  `snowshed restart` brings it up to date when nothing is being built.",
+            file=sys.stderr,
+        )

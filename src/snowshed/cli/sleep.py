@@ -1,0 +1,50 @@
+"""`snowshed suspend`, `pause` and `resume`: putting a builder to sleep, and waking it"""
+
+from __future__ import annotations
+
+import click
+
+from .options import Invocation, common
+from .render import note
+from .start import START_SILENCE
+from .talk import ask, narrate
+
+SAVE_SILENCE = 660.0
+"""Seconds without a word: longer than the supervisor gives the writing of the guest's memory."""
+
+_force = click.option("--force", is_flag=True, help="Also while something is using it.")
+
+
+@click.command("suspend", short_help="Put the builder to sleep on disk; its memory goes back to the host.")
+@common
+@_force
+@click.pass_obj
+def suspend(invocation: Invocation, force: bool) -> int:
+    """Put the builder to sleep on disk; its memory goes back to the host.
+
+    The next connection wakes it. A builder that is in use is left alone, unless with --force.
+    """
+    ask(invocation.paths, "suspend", silence=SAVE_SILENCE, each=narrate, force=force)
+    note(f"The builder {invocation.builder} is suspended; the next connection wakes it.")
+    return 0
+
+
+@click.command("pause", short_help="Stop the guest's processors and keep its memory.")
+@common
+@_force
+@click.pass_obj
+def pause(invocation: Invocation, force: bool) -> int:
+    """Stop the guest's processors and keep its memory. The next connection wakes it at once."""
+    ask(invocation.paths, "pause", silence=60.0, each=narrate, force=force)
+    note(f"The builder {invocation.builder} is paused; the next connection wakes it.")
+    return 0
+
+
+@click.command("resume", short_help="Wake the builder.")
+@common
+@click.pass_obj
+def resume(invocation: Invocation) -> int:
+    """Wake the builder, and return when Nix can build on it."""
+    ask(invocation.paths, "start", silence=START_SILENCE, each=narrate)
+    note(f"The builder {invocation.builder} is running.")
+    return 0

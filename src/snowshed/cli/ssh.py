@@ -1,0 +1,44 @@
+"""`snowshed ssh`"""
+
+from __future__ import annotations
+
+import click
+
+from .. import process
+from ..control.client import Control
+from ..errors import NotRunning
+from ..ssh.config import alias
+from ..ssh.keys import ensure_keys, write_ssh_config
+from .options import Invocation, common
+from .talk import explain
+
+
+@click.command(
+    "ssh",
+    short_help="A shell in the guest, or a command there.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@common
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+@click.pass_obj
+def command(invocation: Invocation, arguments: tuple[str, ...]) -> int:
+    """A shell in the guest, or a command there.
+
+    ARGS are ssh's own: options, then a command. The exit status is the remote command's. A builder that is asleep
+    wakes.
+
+    \b
+    snowshed ssh                                    a shell
+    snowshed ssh uname -a
+    snowshed ssh -L 8080:localhost:80 -N            options of ssh go first
+    """
+    paths = invocation.paths
+    program = process.find("ssh", "Install OpenSSH's client programs (Debian: openssh-client).")
+    try:
+        with Control(paths.control) as control:
+            port = control.request("status")["port"]
+    except NotRunning as error:
+        raise explain(paths, error) from None
+    ensure_keys(paths)
+    write_ssh_config(paths, port)
+    process.replace([program, "-F", paths.ssh_config, alias(paths.name), *arguments])

@@ -1,0 +1,146 @@
+"""`snowshed start`"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from ..config import BuilderConfig, Layer
+from ..control.client import Control
+from ..errors import NotRunning, UserError
+from ..paths import BuilderPaths
+from ..state import held, prepare
+from ..units import format_duration
+from .images import image_for
+from .launch import Supervisor
+from .options import Invocation, common, layer, settings
+from .render import Progress, note, progress
+from .report import ASLEEP, note_version
+
+START_SILENCE = 360.0
+"""Seconds without a word from the supervisor: longer than it gives any stage of a boot."""
+
+
+@click.command("start", short_help="Start the builder and return when Nix can build on it.")
+@common
+@settings
+@click.option("--no-wait", is_flag=True, help="Return as soon as it is starting.")
+@click.pass_obj
+def command(invocation: Invocation, /, no_wait: bool, **given: Any) -> int:
+    """Start the builder and return when Nix can build on it.
+
+    The first start makes the image that the guest boots from. A builder that is asleep is woken.
+
+    \b
+    snowshed start                                  a builder like this machine
+    snowshed start --cores 2 --memory 4GiB
+    snowshed start -b arm --system aarch64-linux --port 31223
+    """
+    return start(invocation, layer(given), wait=not no_wait)
+
+
+def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
+    """Start the builder, or wake it. Raises `SnowshedError`; what this call began is then taken back."""
+    paths = invocation.paths
+    config = invocation.configuration(options, remembered(paths))
+    state = _state_of(paths)
+    if state is not None:
+        return _wake(paths, state, options)
+    fresh = not paths.state.exists()
+    supervisor = Supervisor(paths)
+    try:
+        prepare(paths)
+        with progress(verbose=config.verbose) as shown:
+            report = _bring_up(paths, config, supervisor, shown, wait=wait)
+    except BaseException:
+        supervisor.take_back()
+        if fresh:
+            _leave_no_empty_folders(paths)
+        raise
+    paths.last_options.write_text(json.dumps(options))
+    note(_summary(paths, config.port, report))
+    return 0
+
+
+def remembered(paths: BuilderPaths) -> Layer:
+    """What an existing builder keeps unless told otherwise: the size of its disk."""
+    with suppress(OSError):
+        if size := paths.disk.stat().st_size:
+            return {"disk_size": size}
+    return {}
+
+
+def _bring_up(
+    paths: BuilderPaths, config: BuilderConfig, supervisor: Supervisor, shown: Progress, *, wait: bool
+) -> dict[str, Any] | None:
+    image = image_for(config, shown)
+    supervisor.start(config, image)
+    supervisor.await_ready()
+    return _follow(paths, shown) if wait else None
+
+
+def _follow(paths: BuilderPaths, shown: Progress) -> dict[str, Any]:
+    """Return the report of the builder once it is ready, showing how it gets there."""
+
+    def show(event: dict[str, Any]) -> None:
+        if event.get("kind") == "stage":
+            shown.reached(event["stage"], event.get("seconds", 0.0))
+        elif event.get("kind") == "message" and event.get("level", "info") != "info":
+            shown.say(event["text"])
+
+    with Control(paths.control) as control:
+        report: dict[str, Any] = control.request("start", each=show, silence=START_SILENCE)
+        return report
+
+
+def _state_of(paths: BuilderPaths) -> dict[str, Any] | None:
+    """What the supervisor that is there says, or None if there is none. Raises `UserError` between the two."""
+    try:
+        with Control(paths.control) as control:
+            note_version(control.version)
+            report: dict[str, Any] = control.request("status")
+            return report
+    except NotRunning:
+        if held(paths.supervisor_lock):
+            raise UserError(
+                f"Another snowshed is just starting or ending the builder {paths.name}.",
+                "Wait a moment and look at `snowshed status`.",
+            ) from None
+        return None
+
+
+def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer) -> int:
+    """Wake the builder whose supervisor said `report`. Raises `UserError` if it is up already."""
+    if report["state"] not in ASLEEP:
+        raise UserError(
+            f"The builder {paths.name} is {report['state']} already: "
+            f"port {report['port']}, process {report['supervisorPid']}.",
+            "`snowshed status` shows it; `snowshed restart` starts it anew, with other options if you give some.",
+        )
+    if options:
+        note("It wakes as it was started; `snowshed restart` with these options makes it another machine.")
+    with progress() as shown:
+        report = _follow(paths, shown)
+    note(_summary(paths, report["port"], report))
+    return 0
+
+
+def _leave_no_empty_folders(paths: BuilderPaths) -> None:
+    for folder in (paths.ssh, paths.state):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None) -> str:
+    option = "" if paths.name == "default" else f" -b {paths.name}"
+    if report is None:
+        return f"The builder {paths.name} is starting; `snowshed status{option}` tells how far it is."
+    stages = ", ".join(f"{stage['stage']} {stage['seconds']:.1f}" for stage in report["stages"])
+    took = f" in {format_duration(report['stages'][-1]['seconds'])} ({stages})" if stages else ""
+    return (
+        f"The builder {paths.name} ({report['system']}) is ready{took}; SSH on 127.0.0.1:{port}.\n"
+        f"`snowshed machines{option}` prints the line by which Nix finds it."
+    )

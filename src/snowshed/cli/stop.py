@@ -1,0 +1,61 @@
+"""`snowshed stop`"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from ..control.client import Control, Unresponsive
+from ..errors import GuestError, NotRunning
+from ..paths import BuilderPaths
+from ..state import await_release, held
+from .options import Invocation, common
+from .render import note
+from .talk import narrate
+
+STOP_SILENCE = 120.0
+"""Seconds without a word beyond the grace period that was asked for."""
+
+LAST_STEPS = 15.0
+"""Seconds between the supervisor's answer and its end."""
+
+
+@click.command("stop", short_help="Shut the guest down and end the builder.")
+@common
+@click.option("--force", is_flag=True, help="Pull the plug. What builds had not finished is lost, nothing else.")
+@click.option("--grace", metavar="SECONDS", type=click.FloatRange(min=0), help="How long the guest may take.")
+@click.pass_obj
+def command(invocation: Invocation, force: bool, grace: float | None) -> int:
+    """Shut the guest down and end the builder.
+
+    A guest that has not shut down after the grace period (30 seconds) is cut off. Stopping a builder that does not run
+    is no error.
+    """
+    if stop(invocation.paths, force=force, grace=grace):
+        note(f"The builder {invocation.builder} is stopped.")
+    else:
+        note(f"The builder {invocation.builder} is not running.")
+    return 0
+
+
+def stop(paths: BuilderPaths, *, force: bool = False, grace: float | None = None) -> bool:
+    """Stop the builder and return when its supervisor is gone; False if there was none. Raises `SnowshedError`."""
+    try:
+        with Control(paths.control) as control:
+            control.request("stop", each=narrate, silence=STOP_SILENCE + (grace or 0.0), force=force, grace=grace)
+    except NotRunning:
+        if not held(paths.supervisor_lock):
+            return False
+    except Unresponsive as error:
+        if not force or error.pid is None:
+            raise
+        note(f"The supervisor (process {error.pid}) does not answer; it is ended.")
+        os.kill(error.pid, signal.SIGKILL)
+    if not await_release(paths.supervisor_lock, LAST_STEPS):
+        raise GuestError(
+            f"The supervisor of {paths.name} has not ended {LAST_STEPS:.0f} seconds after it was asked to.",
+            "Look at `snowshed logs`; `snowshed stop --force` ends it.",
+        )
+    return True

@@ -1,0 +1,89 @@
+"""The report of a builder that has no supervisor, and the fast way to it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from snowshed.cli.report import from_files, quick_status
+from snowshed.config import BuilderConfig
+from snowshed.model.wire import Report
+from snowshed.paths import BuilderPaths
+from snowshed.units import GIB
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> BuilderPaths:
+    (tmp_path / "one").mkdir()
+    return BuilderPaths("one", tmp_path / "one")
+
+
+def test_it_is_a_report_like_the_supervisors(paths: BuilderPaths) -> None:
+    """Field by field and in the same order: a program that reads one reads the other."""
+    report = from_files(paths)
+    decoded = msgspec.convert(report, Report)
+    assert list(msgspec.to_builtins(decoded)) == list(report)
+    assert not decoded.running
+    assert decoded.state == "stopped"
+
+
+def test_it_remembers_how_the_builder_was_started(paths: BuilderPaths) -> None:
+    config = BuilderConfig(system="aarch64-linux", port=4000, cores=3, memory=2 * GIB)
+    paths.last_config.write_bytes(msgspec.json.encode({"config": config, "image": "/image"}))
+    paths.disk.write_bytes(b"")
+    os.truncate(paths.disk, GIB)
+    report = from_files(paths)
+    assert (report["system"], report["port"], report["cores"]) == ("aarch64-linux", 4000, 3)
+    assert report["memory"] == {"configured": 2 * GIB, "resident": None, "guestFree": None}
+    assert report["disk"] == {"virtual": GIB, "allocated": 0, "used": None}
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"config": 3}', b"\xff"])
+def test_a_damaged_memory_is_no_memory(damaged: bytes, paths: BuilderPaths) -> None:
+    paths.last_config.write_bytes(damaged)
+    assert from_files(paths)["system"] == ""
+
+
+def test_suspended_takes_both_halves(paths: BuilderPaths) -> None:
+    paths.suspend_state.write_bytes(b"")
+    assert from_files(paths)["state"] == "stopped"
+    paths.suspend_manifest.write_bytes(b"{}")
+    assert from_files(paths)["state"] == "suspended"
+
+
+def test_locks_that_are_held_are_spoken_of(paths: BuilderPaths) -> None:
+    assert from_files(paths)["notices"] == []
+    with paths.vm_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "left over from a crash" in from_files(paths)["notices"][0]
+    with paths.supervisor_lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert from_files(paths)["notices"] == ["Its supervisor is just starting or ending."]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--json", "--state-dir", "{state}", "-b", "one"],
+        ["-b", "one", "--state-dir", "{state}", "status", "--json"],
+        ["--builder", "one", "status", "--state-dir", "{state}", "--json"],
+    ],
+)
+def test_the_fast_way_knows_the_options_in_any_order(
+    words: list[str], paths: BuilderPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quick_status([word.replace("{state}", str(paths.state)) for word in words]) == 3
+    assert json.loads(capsys.readouterr().out)["stateDirectory"] == str(paths.state)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["status"], ["status", "--json", "--help"], ["status", "--json", "-b"], ["list", "--json"], ["ssh", "--json"]],
+)
+def test_everything_else_goes_the_ordinary_way(words: list[str]) -> None:
+    assert quick_status(words) is None
