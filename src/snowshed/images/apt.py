@@ -120,6 +120,10 @@ class PrivateApt:
                 ) from error
         return parse_uris(text)
 
+    def missing_size(self, packages: Sequence[Package]) -> int:
+        """Bytes that `download` would fetch for `packages`."""
+        return sum(package.size for package in packages if not _is_file_of(package, self.archives))
+
     def download(self, packages: Sequence[Package], report: Report = silent) -> list[Path]:
         """The files of `packages`, in their order; what is not in the archive folder yet is downloaded and verified.
 

@@ -1,0 +1,161 @@
+"""The images on this machine: ``~/.cache/snowshed/images/<architecture>-<16 digits of the digest>/``.
+
+An image is there when its folder is there under that name: builds happen in folders of another name, are synced, and
+renamed when they are complete.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from .. import paths
+from ..errors import UserError
+from ..guest.contract import contract
+from ..model.machine import Arch, LinuxBoot, arch_of_system
+from . import manifest as manifests
+from . import recipe
+from .manifest import Manifest
+from .progress import Report, silent
+
+DIGITS = 16
+_LEAST_PREFIX = 4
+
+
+class Image(msgspec.Struct, frozen=True):
+    """An image on this machine; `path` is its folder."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def arch(self) -> Arch:
+        return arch_of_system(self.manifest.system)
+
+    @property
+    def boot(self) -> LinuxBoot:
+        """How a machine boots this image."""
+        return LinuxBoot(self.path / manifests.KERNEL, self.path / manifests.INITRD, self.manifest.boot.cmdline)
+
+    @property
+    def root(self) -> Path:
+        """The read-only root disk."""
+        return self.path / manifests.ROOT
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.manifest.files.values())
+
+
+def name_of(arch: Arch, digest: str) -> str:
+    """The folder name of the image with `digest`."""
+    return f"{arch}-{digest[:DIGITS]}"
+
+
+def load(path: Path) -> Image | None:
+    """The image in the folder `path`, or None where there is none, or one that this version cannot use."""
+    try:
+        manifest = manifests.decode((path / manifests.NAME).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if (manifest.format, manifest.contract) != (manifests.FORMAT, contract().version):
+        return None
+    return Image(path, manifest)
+
+
+def images() -> list[Image]:
+    """All images that this version can use, the newest first."""
+    root = paths.images_root()
+    found = [load(path) for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
+    return sorted((i for i in found if i), key=lambda image: (image.manifest.created, image.name), reverse=True)
+
+
+def find(name: str) -> Image:
+    """The image that `name` means: a folder name, the beginning of one or of its digest, or the path of a folder.
+
+    Raises `UserError` where there is none, or more than one.
+    """
+    if "/" in name:
+        image = load(Path(name).expanduser().absolute())
+        if image is None:
+            raise UserError(f"{name} holds no image that this snowshed can use.", "Name a folder with a manifest.json.")
+        return image
+    known = images()
+    digits = name.rpartition("-")[2]
+    matches = [i for i in known if name in (i.name, i.manifest.digest)] or [
+        i
+        for i in known
+        if len(digits) >= _LEAST_PREFIX and (i.name.startswith(name) or i.manifest.digest.startswith(name))
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UserError(
+            f"{name!r} means {len(matches)} images.", f"Write more of it: {', '.join(i.name for i in matches)}."
+        )
+    raise UserError(f"There is no image {name!r}.", "`snowshed image list` shows those that are here.")
+
+
+def newest(arch: Arch, *, current: bool) -> Image | None:
+    """The newest image for `arch`; `current`: made by the recipe of this version of snowshed."""
+    fitting = (i for i in images() if i.arch is arch and (not current or i.manifest.recipe == recipe.digest()))
+    return next(fitting, None)
+
+
+def ensure(system: str, report: Report = silent) -> Image:
+    """The newest image for `system` that this version's recipe made; where there is none it is built.
+
+    Where it cannot be built (no apt, no network), an older image that keeps the same contract does. Raises what
+    `debian.build` raises where there is none either.
+    """
+    from . import debian
+
+    arch = arch_of_system(system)
+    image = newest(arch, current=True)
+    if image is not None:
+        return image
+    try:
+        return debian.build(arch, report=report).image
+    except UserError:
+        older = newest(arch, current=False)
+        if older is None:
+            raise
+        return older
+
+
+def remove(image: Image, *, force: bool = False) -> None:
+    """Delete `image`. Raises `UserError` where a builder of this user was last started from it, unless `force`."""
+    users = [] if force else builders_using(image)
+    if users:
+        raise UserError(
+            f"The image {image.name} is used by the builder {', '.join(users)}.",
+            "Stop it and destroy it first, or use --force: a running builder needs its image, a stopped one "
+            "makes or takes another at its next start.",
+        )
+    doomed = image.path.with_name(f".removed-{image.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    image.path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def builders_using(image: Image) -> list[str]:
+    """The names of this user's builders whose last start was from `image`."""
+    states = paths.state_root()
+    names = sorted(path.name for path in states.iterdir()) if states.is_dir() else []
+    return [name for name in names if _last_image(states / name) == image.name]
+
+
+def _last_image(state: Path) -> str:
+    """The name of the image in a builder's last effective configuration, or an empty text."""
+    try:
+        data = msgspec.json.decode((state / "config.json").read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return ""
+    return Path(str(data.get("image", ""))).name if isinstance(data, dict) else ""
