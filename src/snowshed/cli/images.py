@@ -13,4 +13,5 @@ def image_for(config: BuilderConfig, shown: Progress) -> str:
     if config.kernel:
         return ""
     store = import_module("snowshed.images.store")
-    return str(store.ensure(config.arch, config.image, shown.moved))
+    image = store.find(config.image) if config.image else store.ensure(config.system, shown.moved)
+    return str(image.path)

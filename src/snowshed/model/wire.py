@@ -152,6 +152,9 @@ class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
 
 
+Answerable = Happening | Report
+"""What an answer consists of: events, and at most one report at its end."""
+
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 
 

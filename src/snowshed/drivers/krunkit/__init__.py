@@ -1,1 +1,0 @@
-"""The driver over krunkit: libkrun behind a command line like vfkit's."""

@@ -1,1 +1,0 @@
-"""The driver over vfkit: Virtualization.framework behind a command line and REST."""

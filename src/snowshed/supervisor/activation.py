@@ -1,0 +1,107 @@
+"""Listening sockets that somebody else made: systemd, launchd, or any parent that speaks systemd's protocol.
+
+Such a socket outlives us: we stop accepting when we end, and never close it for the others or unlink its path.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from ..errors import UserError
+
+FIRST_DESCRIPTOR = 3
+"""sd_listen_fds(3): passed descriptors begin here."""
+
+
+def systemd_sockets(environment: MutableMapping[str, str], pid: int) -> dict[str, list[int]]:
+    """The descriptors that ``LISTEN_PID``, ``LISTEN_FDS`` and ``LISTEN_FDNAMES`` name, by name.
+
+    The variables are taken out of `environment`, so that no child believes they are for it. Descriptors without a
+    name are called ``unknown``, as sd_listen_fds_with_names(3) does.
+    """
+    owner = environment.pop("LISTEN_PID", "")
+    count = environment.pop("LISTEN_FDS", "")
+    names = environment.pop("LISTEN_FDNAMES", "")
+    if owner != str(pid) or not count.isdigit():
+        return {}
+    labels = names.split(":") if names else []
+    found: dict[str, list[int]] = {}
+    for index in range(int(count)):
+        label = labels[index] if index < len(labels) else "unknown"
+        found.setdefault(label, []).append(FIRST_DESCRIPTOR + index)
+    return found
+
+
+def activated(name: str) -> list[socket.socket]:
+    """The listening sockets that were made for us under `name`; all unnamed ones count as well. Empty: none."""
+    passed = systemd_sockets(os.environ, os.getpid())
+    descriptors = passed.get(name, []) + passed.get("unknown", [])
+    if not passed and sys.platform == "darwin":
+        from ..service.launchd_socket import activate
+
+        descriptors = activate(name)
+    return [_adopt(descriptor) for descriptor in descriptors]
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    os.set_inheritable(descriptor, False)
+    adopted = socket.socket(fileno=descriptor)
+    adopted.setblocking(False)
+    return adopted
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket of our own on the host's loopback. Raises `UserError` naming who has the port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        who = port_owner(port)
+        raise UserError(
+            f"Port {port} on 127.0.0.1 cannot be used: {who or error.strerror}.",
+            "Give another one with --port, or stop the program that has it.",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def port_owner(port: int) -> str:
+    """Who listens on `port` of the loopback, for people; empty where the kernel does not tell (only Linux does)."""
+    inode = _listening_inode(port)
+    if inode is None:
+        return ""
+    for process in Path("/proc").glob("[0-9]*"):
+        if _has_socket(process, inode):
+            return f"{_name_of(process)} (process {process.name}) listens there"
+    return "another user's program listens there"
+
+
+def _listening_inode(port: int) -> str | None:
+    """The inode of the socket in ``/proc/net/tcp`` that listens (state 0A) on `port`; see proc(5)."""
+    try:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()][1:]
+    except OSError:
+        return None
+    wanted = f":{port:04X}"
+    return next((row[9] for row in rows if row[3] == "0A" and row[1].endswith(wanted)), None)
+
+
+def _has_socket(process: Path, inode: str) -> bool:
+    try:
+        return any(str(fd.readlink()) == f"socket:[{inode}]" for fd in (process / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def _name_of(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "a program"

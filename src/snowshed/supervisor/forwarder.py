@@ -1,0 +1,170 @@
+"""The forwarder: accepts SSH on the host's loopback, holds it until the guest is ready, and splices it through.
+
+A client is accepted at once, whatever the builder is doing: one refused connection makes Nix drop a builder for the
+life of its build hook. What it sends meanwhile (ssh sends its version first) is kept for the guest. A client that
+leaves while it waits costs nothing but its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..errors import SnowshedError
+from ..process import finish
+from .idle import Leases
+
+CHUNK = 64 << 10
+"""Bytes moved at once, and kept per direction of a connection."""
+
+HELD_LIMIT = 64 << 10
+"""Bytes of a held client that we keep; ssh sends less than 100 before it hears from the server."""
+
+UNANSWERED_LIMIT = 8
+"""Guest connections that may wait for their first byte: QEMU's user network accepts with a backlog of 1."""
+
+ATTEMPTS = 40
+"""Tries to get a first byte from a guest that is ready, 50 ms longer apart each time up to a second."""
+
+GuestConnect = Callable[[], Awaitable[socket.socket]]
+"""Returns a connection to the guest's SSH, waking the guest where needed. Raises `SnowshedError` or `OSError`."""
+
+
+class Forwarder:
+    """Listens on `listeners` and connects every client with the guest."""
+
+    def __init__(self, leases: Leases, connect: GuestConnect, *, on_change: Callable[[], None] = lambda: None) -> None:
+        self._leases = leases
+        self._connect = connect
+        self._on_change = on_change
+        self._unanswered = asyncio.Semaphore(UNANSWERED_LIMIT)
+        self.held = 0
+        self.open = 0
+
+    async def serve(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        """Accept clients until cancelled; the listener itself is left open for whoever made it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(0.1)  # out of descriptors: let some end
+                continue
+            client.setblocking(False)
+            tasks.create_task(self._contain(client), name="connection")
+
+    async def _contain(self, client: socket.socket) -> None:
+        """One client from beginning to end; nothing that goes wrong with it leaves this function."""
+        with client, self._leases.hold("connection"), suppress(SnowshedError, OSError):
+            await self._serve(client)
+        self._on_change()
+
+    async def _serve(self, client: socket.socket) -> None:
+        self.held += 1
+        try:
+            waiting = Waiting(client)
+            guest, first = await waiting.until(self._answering_guest())
+        finally:
+            self.held -= 1
+        self.open += 1
+        self._on_change()
+        try:
+            with guest:
+                await self._introduce(client, guest, first, waiting.said)
+                await splice(client, guest)
+        finally:
+            self.open -= 1
+
+    async def _introduce(self, client: socket.socket, guest: socket.socket, first: bytes, said: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, first)
+        if said:
+            await loop.sock_sendall(guest, said)
+
+    async def _answering_guest(self) -> tuple[socket.socket, bytes]:
+        """A guest connection and the first bytes it said: only then is it known to be served."""
+        loop = asyncio.get_running_loop()
+        for attempt in range(ATTEMPTS):
+            async with self._unanswered:
+                guest = await self._connect()
+                try:
+                    first = await asyncio.wait_for(loop.sock_recv(guest, CHUNK), 60)
+                except BaseException as error:
+                    guest.close()
+                    if not isinstance(error, OSError):
+                        raise
+                    first = b""
+            if first:
+                return guest, first
+            guest.close()
+            await asyncio.sleep(min(1.0, 0.05 * attempt))
+        raise ConnectionError("the guest's SSH does not answer")
+
+
+class Waiting:
+    """A client that is held: collects what it says, and notices when it leaves."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+        self.said = b""
+
+    async def until(self, guest: Awaitable[tuple[socket.socket, bytes]]) -> tuple[socket.socket, bytes]:
+        """The result of `guest`, unless the client leaves first: then raises `ConnectionError`."""
+        wanted = asyncio.ensure_future(guest)
+        listening = asyncio.create_task(self._listen(), name="held client")
+        try:
+            await asyncio.wait((wanted, listening), return_when=asyncio.FIRST_COMPLETED)
+            if wanted.done():
+                return wanted.result()
+            raise ConnectionError("the client left")
+        finally:
+            taken = wanted.done()
+            await finish(_cancelled(listening, wanted), name="let go")
+            if not taken and not wanted.cancelled() and wanted.exception() is None:
+                wanted.result()[0].close()  # it came while we were leaving
+
+    async def _listen(self) -> None:
+        """Returns when the client has left; a client that says too much is simply not read any further."""
+        loop = asyncio.get_running_loop()
+        while len(self.said) < HELD_LIMIT:
+            data = await loop.sock_recv(self._client, HELD_LIMIT)
+            if not data:
+                return
+            self.said += data
+        await loop.create_future()
+
+
+async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def splice(one: socket.socket, other: socket.socket) -> None:
+    """Move bytes both ways until both sides have ended or either broke; passes half-closes on."""
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_pump(one, other), name="pump to guest")
+        both.create_task(_pump(other, one), name="pump to client")
+
+
+async def _pump(source: socket.socket, sink: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    try:
+        while count := await loop.sock_recv_into(source, buffer):
+            await loop.sock_sendall(sink, view[:count])
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        for side in (source, sink):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+
+def close_all(listeners: Sequence[socket.socket]) -> None:
+    """Let go of listening sockets without unlinking or shutting down what others still hold."""
+    for listener in listeners:
+        listener.close()

@@ -1,0 +1,142 @@
+"""A live VM as the builder sees it: stages, the way in, the agent, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from ..drivers.base import Exit, Pausable, Suspendable, Vm
+from ..errors import Bug, GuestError, SnowshedError
+from ..guest.agent import Agent
+from ..guest.contract import contract
+from .console import Console
+from .stages import Stages
+
+T = TypeVar("T")
+
+_COUNT_BUILDS = (
+    "n=0; for s in /proc/[0-9]*/status; do "
+    'while read -r key uid _; do if [ "$key" = Uid: ] && [ "$uid" -gt 30000 ] && [ "$uid" -le 31000 ]; '
+    "then n=$((n+1)); fi; done 2>/dev/null < $s; done; echo $n"
+)
+"""Counts the processes of Nix's build users, who have the ids 30001 to 31000 in both guests."""
+
+
+class GuestGoneError(GuestError):
+    """The VM ended while something was waiting for it."""
+
+
+class LiveGuest:
+    """A VM that has been started, until it is gone."""
+
+    def __init__(self, vm: Vm, console: Console, stages: Stages, tasks: asyncio.TaskGroup) -> None:
+        self.vm = vm
+        self.stages = stages
+        self._console = console
+        self._agent: Agent | None = None
+        self._agent_turn = asyncio.Lock()
+        self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        tasks.create_task(self._watch(), name="watch VM")
+
+    async def _watch(self) -> None:
+        exit_ = await self.vm.wait()
+        self._console.close()
+        if self._agent is not None:
+            with suppress(SnowshedError, OSError):
+                await self._agent.close()
+        if not self.ended.done():
+            self.ended.set_result(exit_)
+
+    @property
+    def console_tail(self) -> tuple[str, ...]:
+        return tuple(self._console.tail)
+
+    async def unless_gone(self, wanted: Awaitable[T], patience: float, what: str) -> T:
+        """The result of `wanted`; raises `GuestError` if the VM ends first, or after `patience` seconds."""
+        task = asyncio.ensure_future(wanted)
+        try:
+            await asyncio.wait((task, self.ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if self.ended.done():
+                raise GuestGoneError(f"The VM ended before {what}: {self.ended.result().detail}.")
+            raise GuestError(f"The guest took more than {patience:.0f} s: still waiting until {what}.")
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    async def connect(self) -> socket.socket:
+        """A connection to the guest's sshd."""
+        return await self.vm.connect(contract().ports.ssh)
+
+    async def agent(self) -> Agent:
+        """The guest agent, connected at its first use."""
+        async with self._agent_turn:
+            if self._agent is None:
+                self._agent = await Agent.connect(await self.vm.agent())
+            return self._agent
+
+    async def pause(self) -> None:
+        """Stop the guest's processors."""
+        await self._pausable().pause()
+
+    async def resume(self) -> None:
+        """Continue a paused guest and set its clock. Only then may anything be forwarded to it."""
+        await self._pausable().resume()
+        await self.set_clock(time.time())
+
+    async def save(self, file: Path) -> None:
+        """Write the memory of the paused guest into `file`. Raises `GuestError`; it can be resumed then."""
+        if not isinstance(self.vm, Suspendable):
+            raise Bug("A VM that cannot be suspended was to be saved.")
+        await self.vm.save(file)
+
+    def _pausable(self) -> Pausable:
+        if not isinstance(self.vm, Pausable):
+            raise Bug("A VM that cannot be paused was to be paused or resumed.")
+        return self.vm
+
+    async def set_clock(self, seconds: float) -> None:
+        """Set the guest's clock to `seconds` since the epoch."""
+        await (await self.agent()).set_time(seconds)
+
+    async def builds(self) -> int:
+        """Processes of builds that run in the guest, whether or not anybody is connected."""
+        answer = await (await self.agent()).run(["/bin/sh", "-c", _COUNT_BUILDS])
+        return int(answer.strip() or 0)
+
+    async def tidy(self) -> None:
+        """Write everything out and give freed blocks back to the host."""
+        await (await self.agent()).run(["/bin/sh", "-c", f"sync; fstrim {contract().data_dir}"])
+
+    async def shut_down(self, grace: float, *, paused: bool = False) -> Exit:
+        """Have the guest shut itself down; pull the plug after `grace` seconds. Always ends the VM."""
+        try:
+            async with asyncio.timeout(grace):
+                if paused:
+                    await self._pausable().resume()
+                await self._ask_to_stop()
+                return await asyncio.shield(self.ended)
+        except (TimeoutError, SnowshedError) as error:
+            await self.kill()
+            why = f"it did not shut down within {grace:.0f} s" if isinstance(error, TimeoutError) else str(error)
+            return Exit(clean=False, detail=why)
+
+    async def _ask_to_stop(self) -> None:
+        """Through the agent where it answers, else by the power button: a direct-booted arm64 guest has none."""
+        try:
+            await (await self.agent()).shutdown()
+        except (SnowshedError, OSError):
+            with suppress(SnowshedError, OSError):
+                await self.vm.request_stop()
+
+    async def kill(self) -> None:
+        """Pull the plug and return when the VM is gone."""
+        await self.vm.kill()
+        await asyncio.shield(self.ended)

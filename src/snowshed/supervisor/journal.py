@@ -1,0 +1,108 @@
+"""The journal: what happened to a builder, for three readers.
+
+Each event is a line of ``events.jsonl`` (for programs), a line on standard error (for people; `start` directs it into
+``supervisor.log``, systemd and launchd keep it), and goes to every subscriber of the control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from ..model.wire import Happening
+
+ROTATE_AT = 10 << 20
+"""Bytes after which a log is renamed to ``<name>.1``, replacing the one before."""
+
+BACKLOG = 1000
+"""Events that a subscriber may lag behind before it loses the oldest ones."""
+
+
+class RotatingFile:
+    """An append-only file that is renamed away at `ROTATE_AT` bytes. A full disk loses lines, never the builder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(descriptor).st_size
+        return descriptor
+
+    def write(self, data: bytes) -> None:
+        try:
+            if self._size + len(data) > ROTATE_AT:
+                os.close(self._descriptor)
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+                self._descriptor = self._open()
+            self._size += os.write(self._descriptor, data)
+        except OSError as error:
+            print(f"{self._path.name} cannot be written: {error}", file=sys.stderr)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+Feed = asyncio.Queue[Happening | None]
+"""What a subscriber reads; None where somebody decided that it has read enough."""
+
+
+def offer(feed: Feed, item: Happening | None) -> None:
+    """Put `item` into `feed`, in place of the oldest one where a slow reader has let it fill up."""
+    if feed.full():
+        feed.get_nowait()
+    feed.put_nowait(item)
+
+
+class Journal:
+    """Where everything that happens is said."""
+
+    def __init__(self, events: Path, log: TextIO | None = None) -> None:
+        self._file = RotatingFile(events)
+        self._log = sys.stderr if log is None else log
+        self._subscribers: set[Feed] = set()
+
+    def add(self, happening: Happening) -> None:
+        """Record one event."""
+        self._file.write(msgspec.json.encode(happening) + b"\n")
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(happening.at))
+        level = "" if happening.level == "info" else f"{happening.level}: "
+        print(f"{stamp} {level}{happening.text}", file=self._log, flush=True)
+        for feed in self._subscribers:
+            offer(feed, happening)
+
+    def say(self, text: str, *, level: str = "info") -> None:
+        """Record a sentence for people."""
+        self.add(Happening(at=time.time(), kind="message", text=text, level=level))
+
+    def state(self, state: str, text: str = "") -> None:
+        """Record that the builder is in another state now."""
+        self.add(Happening(at=time.time(), kind="state", text=text or f"The builder is {state}.", state=state))
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """Record that a wake got to `stage`, `seconds` after it began."""
+        text = f"Reached {stage} after {seconds:.2f} s."
+        self.add(Happening(at=time.time(), kind="stage", text=text, stage=stage, seconds=seconds))
+
+    @contextmanager
+    def follow(self) -> Iterator[Feed]:
+        """A queue of all that happens from now on."""
+        feed: Feed = asyncio.Queue(BACKLOG)
+        self._subscribers.add(feed)
+        try:
+            yield feed
+        finally:
+            self._subscribers.discard(feed)
+
+    def close(self) -> None:
+        self._file.close()

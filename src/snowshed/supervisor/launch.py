@@ -1,0 +1,172 @@
+"""Starting the VM: cold, or from suspended memory. Either there is a `LiveGuest` afterwards, or nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ..config import BuilderConfig
+from ..drivers.base import Capabilities, Driver, Launch, Vm
+from ..errors import GuestError, SnowshedError, UserError
+from ..guest.contract import contract
+from ..model.machine import MachineSpec
+from ..paths import BuilderPaths
+from ..process import finish
+from .console import Console
+from .guest import LiveGuest
+from .plan import Source, machine_spec
+from .seeding import seed_for, settings_digest
+from .stages import Stages
+from .storage import Lock, identity, make_folder, prepare_disk, write_atomically
+
+STAGE_PATIENCE = 300.0
+"""Seconds for one stage of a boot: emulated guests with a large disk to check are slow, and nothing is gained by
+giving up early."""
+
+AFTER_KILL = 10.0
+"""Seconds for the kernel to take down a killed hypervisor."""
+
+Reached = Callable[[str], None]
+
+
+class Launcher:
+    """All that stays the same from one start of a builder's VM to the next."""
+
+    def __init__(
+        self,
+        config: BuilderConfig,
+        paths: BuilderPaths,
+        source: Source,
+        driver: Driver,
+        tasks: asyncio.TaskGroup,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config = config
+        self.paths = paths
+        self.source = source
+        self.driver = driver
+        self._tasks = tasks
+        self._say = say
+
+    def spec(self) -> MachineSpec:
+        """The machine as it would be started now."""
+        mac, machine_id = identity(self.paths.mac, self.paths.machine_id)
+        return machine_spec(self.config, self.paths, self.source, mac=mac, machine_id=machine_id)
+
+    def capabilities(self) -> Capabilities:
+        return self.driver.capabilities(self.spec())
+
+    def fingerprint(self) -> str:
+        """What suspended memory must fit: machine, hypervisor, and the settings that the guest was booted with."""
+        return f"{self.driver.fingerprint(self.spec())} {settings_digest(self.config)}"
+
+    async def boot(self, reached: Reached) -> LiveGuest:
+        """Boot the guest and return when its Nix daemon answers. Raises `SnowshedError`; nothing runs then."""
+        spec = self._prepare()
+        guest = await self._start(spec, reached)
+        try:
+            for stage in contract().stages:
+                await guest.unless_gone(guest.stages.wait(stage), STAGE_PATIENCE, f"it reached {stage}")
+        except BaseException:
+            await finish(self._undo(guest), name="undo boot")
+            raise
+        return guest
+
+    async def restore(self, memory: Path, consume: Callable[[], Awaitable[None]]) -> LiveGuest:
+        """Continue from `memory`; `consume` is called before the guest's first instruction. Raises `SnowshedError`."""
+        spec = self.spec()
+        guest = await self._start(spec, lambda _: None, restore=memory)
+        try:
+            await consume()
+            await guest.resume()
+        except BaseException:
+            await finish(guest.kill(), name="undo resume")
+            raise
+        return guest
+
+    async def _undo(self, guest: LiveGuest) -> None:
+        """End a guest that is half up: gently once it has mounted its disk."""
+        if guest.stages.seen("disk") and not guest.ended.done():
+            await guest.shut_down(self.config.stop_grace)
+        else:
+            await guest.kill()
+
+    def _prepare(self) -> MachineSpec:
+        make_folder(self.paths.runtime)
+        spec = self.spec()
+        for problem in self.driver.check(spec):
+            raise problem
+        prepare_disk(self.paths.disk, self.config.disk_size)
+        seed = seed_for(self.config, self.paths, self.driver.network(spec), now=time.time())
+        write_atomically(self.paths.seed, seed)
+        return spec
+
+    async def _start(self, spec: MachineSpec, reached: Reached, restore: Path | None = None) -> LiveGuest:
+        lock = await self._vm_lock()
+        stages = Stages(reached)
+        echo = sys.stderr.buffer if self.config.verbose else None
+        console = Console(self.paths.console_log, contract().stage_mark, stages.announce, echo)
+        try:
+            launch = Launch(
+                runtime=self.paths.runtime,
+                vm_lock=lock.descriptor,
+                tasks=self._tasks,
+                console=console.feed,
+                log=sys.stderr.fileno(),
+            )
+            vm: Vm = await self.driver.start(spec, launch, restore=restore)
+        except BaseException:
+            console.close()
+            raise
+        finally:
+            lock.release()
+        write_atomically(self.paths.vm_pid, f"{vm.pid}\n".encode())
+        return LiveGuest(vm, console, stages, self._tasks)
+
+    async def _vm_lock(self) -> Lock:
+        """The lock that the hypervisor will hold; ends a VM of ours that a crash has left over."""
+        lock = Lock.take(self.paths.vm_lock)
+        if lock is not None:
+            return lock
+        self._end_leftover()
+        deadline = asyncio.get_running_loop().time() + AFTER_KILL
+        while (lock := Lock.take(self.paths.vm_lock)) is None:  # no event tells when a lock becomes free
+            if asyncio.get_running_loop().time() > deadline:
+                raise UserError(
+                    f"A virtual machine of {self.paths.name} is still running, and it is not ours to end.",
+                    f"Find who holds {self.paths.vm_lock} (`fuser` tells) and end it.",
+                )
+            await asyncio.sleep(0.05)
+        return lock
+
+    def _end_leftover(self) -> None:
+        with suppress(OSError, ValueError):
+            pid = int(self.paths.vm_pid.read_text())
+            if holds(pid, self.paths.vm_lock):
+                self._say(f"A virtual machine was left over from a crash (process {pid}); it is ended.")
+                os.kill(pid, signal.SIGKILL)
+
+
+def holds(pid: int, lock: Path) -> bool:
+    """Whether process `pid` has `lock` open: a pid alone may be anybody's by now.
+
+    Without ``/proc`` (macOS) the answer is no, and the user is asked to look.
+    """
+    with suppress(OSError):
+        return any(fd.exists() and fd.samefile(lock) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def explain(error: BaseException) -> SnowshedError:
+    """Any error of an operation as one with a sentence."""
+    if isinstance(error, SnowshedError):
+        return error
+    if isinstance(error, TimeoutError):
+        return GuestError("The guest did not answer in time.", "`snowshed logs --console` has all that it said.")
+    return GuestError(f"{type(error).__name__}: {error}", "`snowshed logs` has what led to it.")

@@ -1,0 +1,95 @@
+"""The state of a builder as `snowshed status` shows it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from .. import __version__
+from ..drivers.base import Capabilities
+from ..errors import SnowshedError
+from ..model.lifecycle import HAS_VM, State
+from ..model.wire import DiskUse, Idle, MemoryUse, Report
+from .builder import Builder
+from .forwarder import Forwarder
+from .idle import Leases
+from .launch import Launcher
+from .resting import Resting
+
+
+class Reporter:
+    """Gathers what the parts of a supervisor know."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        builder: Builder,
+        forwarder: Forwarder,
+        leases: Leases,
+        resting: Resting,
+        capabilities: Capabilities,
+        port: int,
+    ) -> None:
+        self._launcher = launcher
+        self._builder = builder
+        self._forwarder = forwarder
+        self._leases = leases
+        self._resting = resting
+        self._capabilities = capabilities
+        self._port = port
+
+    async def report(self) -> Report:
+        """The builder as it is now. Asks the host, never the guest: it answers at once whatever the guest does."""
+        config, builder = self._launcher.config, self._builder
+        guest = builder.guest if builder.state in HAS_VM else None
+        return Report(
+            name=self._launcher.paths.name,
+            running=builder.state is State.RUNNING,
+            state=builder.state,
+            state_directory=str(self._launcher.paths.state),
+            system=config.system,
+            pid=guest.vm.pid if guest else None,
+            supervisor_pid=os.getpid(),
+            version=__version__,
+            port=self._port,
+            driver=self._launcher.driver.name,
+            accelerator=self._capabilities.accelerator,
+            accelerator_reason=self._capabilities.accelerator_reason,
+            cores=config.cores,
+            image=self._launcher.source.name,
+            network=config.network,
+            started_at=builder.started_at if guest else None,
+            ready_at=builder.ready_at if guest else None,
+            stages=tuple(builder.stages),
+            connections=self._forwarder.open,
+            held=self._forwarder.held,
+            leases=self._leases.reasons,
+            systems=(config.system, *config.nix.emulate),
+            suspend_blocker=self._capabilities.suspend_blocker,
+            idle=self._idle(),
+            disk=disk_use(self._launcher.paths.disk),
+            memory=await self._memory(),
+            failure=builder.failure,
+        )
+
+    def _idle(self) -> Idle:
+        action, reason = self._resting.action
+        return Idle(self._leases.timeout, action, self._resting.wanted, reason, self._leases.remaining)
+
+    async def _memory(self) -> MemoryUse:
+        resident = None
+        guest = self._builder.guest
+        if guest is not None:
+            with suppress(SnowshedError, OSError):
+                resident = (await guest.vm.memory()).resident
+        return MemoryUse(configured=self._launcher.config.memory, resident=resident)
+
+
+def disk_use(path: Path) -> DiskUse | None:
+    """The size of a disk image and what it takes of the host, None where there is none yet."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return DiskUse(virtual=facts.st_size, allocated=facts.st_blocks * 512)

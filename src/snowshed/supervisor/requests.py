@@ -1,0 +1,92 @@
+"""What the control socket's requests do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from ..control.server import Answer
+from ..errors import UserError
+from ..model import wire
+from ..process import finish
+from .builder import Builder
+from .journal import Journal, offer
+from .report import Reporter
+
+
+class Requests:
+    """Answers requests by what the parts of the supervisor do."""
+
+    def __init__(self, builder: Builder, reporter: Reporter, journal: Journal, end: Callable[[], None]) -> None:
+        self._builder = builder
+        self._reporter = reporter
+        self._journal = journal
+        self._end = end
+
+    def answer(self, request: wire.Request) -> Answer:
+        """Events while the request is worked on, then its result."""
+        builder = self._builder
+        match request:
+            case wire.Status():
+                return self._report()
+            case wire.Start():
+                return self._start()
+            case wire.Suspend(force):
+                return self._following(builder.suspend(force=force))
+            case wire.Pause(force):
+                return self._following(builder.pause(force=force))
+            case wire.Stop(force, grace):
+                return self._stop(force, grace)
+            case wire.Events():
+                return self._events()
+            case wire.Collect():
+                raise UserError("Garbage cannot be collected on request yet.", "Nix in the guest does it by itself.")
+
+    async def _report(self) -> AsyncIterator[wire.Answerable]:
+        yield await self._reporter.report()
+
+    async def _start(self) -> AsyncIterator[wire.Answerable]:
+        """Stages that were reached before we were asked come first."""
+        for stage in self._builder.stages if self._builder.ready_at is None else ():
+            yield wire.Happening(
+                time.time(), "stage", f"Reached {stage.stage}.", stage=stage.stage, seconds=stage.seconds
+            )
+        async for item in self._following(self._wake()):
+            yield item
+
+    async def _wake(self) -> None:
+        await self._builder.wake()
+
+    async def _following(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[wire.Answerable]:
+        """Everything that happens while `work` is done, then a report. What is at work settles if the client leaves."""
+        with self._journal.follow() as happenings:
+            task = asyncio.create_task(work, name="request")
+            task.add_done_callback(lambda _: offer(happenings, None))
+            try:
+                while (happening := await happenings.get()) is not None:
+                    yield happening
+                task.result()
+            finally:
+                task.cancel()
+                await finish(_gathered(task), name="let go")
+        yield await self._reporter.report()
+
+    async def _stop(self, force: bool, grace: float | None) -> AsyncIterator[wire.Answerable]:
+        async for item in self._following(self._end_for_good(force, grace)):
+            yield item
+        self._end()
+
+    async def _end_for_good(self, force: bool, grace: float | None) -> None:
+        await finish(self._builder.stop(force=force, grace=grace), name="stop")
+        await self._builder.forget()
+
+    async def _events(self) -> AsyncIterator[wire.Answerable]:
+        with self._journal.follow() as happenings:
+            while (happening := await happenings.get()) is not None:
+                yield happening
+
+
+async def _gathered(task: asyncio.Task[None]) -> None:
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,113 @@
+"""A supervisor's parts, put together and kept alive."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from ..config import BuilderConfig
+from ..control.server import ControlServer
+from ..drivers.base import Driver
+from ..errors import SnowshedError
+from ..paths import BuilderPaths
+from .backoff import Backoff
+from .builder import Builder
+from .forwarder import Forwarder
+from .idle import Leases
+from .journal import Journal
+from .launch import Launcher
+from .plan import Source
+from .report import Reporter
+from .requests import Requests
+from .resting import Resting
+from .suspension import Suspension
+
+
+class _EndedError(Exception):
+    """Ends the task group of everything that serves somebody."""
+
+
+class Service:
+    """One builder, served: on its SSH listeners, its control socket, and at its idle deadline."""
+
+    def __init__(
+        self,
+        paths: BuilderPaths,
+        config: BuilderConfig,
+        source: Source,
+        driver: Driver,
+        listeners: Sequence[socket.socket],
+        control: socket.socket,
+        port: int,
+        *,
+        on_demand: bool,
+    ) -> None:
+        self._paths = paths
+        self._config = config
+        self._source = source
+        self._driver = driver
+        self._listeners = listeners
+        self._control = control
+        self._port = port
+        self._on_demand = on_demand
+        self._asked_to_end = asyncio.Event()
+
+    def end(self) -> None:
+        """Stop the guest and end: what a signal asks for."""
+        self._asked_to_end.set()
+
+    async def run(self, ready: Callable[[], None]) -> int:
+        """Serve until the end; `ready` is called once everything listens. Returns the exit status."""
+        async with asyncio.TaskGroup() as machines:
+            self._assemble(machines)
+            self._journal.say(f"The supervisor of {self._paths.name} listens on port {self._port}.")
+            ready()
+            try:
+                async with asyncio.TaskGroup() as servants:
+                    self._serve(servants)
+                    await self._asked_to_end.wait()
+                    await self._builder.stop()
+                    raise _EndedError
+            except* _EndedError:
+                pass
+        self._leave()
+        return 0
+
+    def _assemble(self, machines: asyncio.TaskGroup) -> None:
+        self._journal = journal = Journal(self._paths.events)
+        self._leases = Leases(self._config.idle.timeout, lambda: self._rest(machines))
+        self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say)
+        capabilities = self._launcher.capabilities()
+        self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
+        self._forwarder = Forwarder(self._leases, self._builder.connect)
+        self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
+        self._reporter = Reporter(
+            self._launcher, self._builder, self._forwarder, self._leases, self._resting, capabilities, self._port
+        )
+
+    def _rest(self, machines: asyncio.TaskGroup) -> None:
+        machines.create_task(self._resting.rest(), name="rest")
+
+    def _serve(self, servants: asyncio.TaskGroup) -> None:
+        for listener in self._listeners:
+            servants.create_task(self._forwarder.serve(listener, servants), name="forwarder")
+        requests = Requests(self._builder, self._reporter, self._journal, self.end)
+        control = ControlServer(self._paths.name, requests.answer)
+        servants.create_task(control.serve(self._control, servants), name="control")
+        if not self._on_demand:
+            servants.create_task(self._first_wake(), name="first wake")
+
+    async def _first_wake(self) -> None:
+        with suppress(SnowshedError):
+            await self._builder.wake()
+
+    def _leave(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._control.close()
+        self._paths.control.unlink(missing_ok=True)
+        self._paths.vm_pid.unlink(missing_ok=True)
+        self._journal.say("The supervisor ends.")
+        self._journal.close()

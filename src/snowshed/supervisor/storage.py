@@ -1,0 +1,116 @@
+"""The files of a builder's state directory that belong to its machine: identity, data disk, locks."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import uuid
+from pathlib import Path
+
+from ..errors import UserError
+from ..units import format_size
+
+SECTOR = 512
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Make `path` hold `data`, wholly or not at all, and surely once this returns."""
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """A private directory for a builder's state. Raises `UserError` where it cannot be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(
+            f"The state directory {folder} cannot be written: {error.strerror}.",
+            "Give another one with --state-dir, or mend its owner and permissions.",
+        ) from error
+
+
+def identity(mac_file: Path, machine_id_file: Path) -> tuple[str, str]:
+    """The builder's own MAC address and machine id (a UUID), made at its first start and kept.
+
+    The address is locally administered (02) with 40 random bits: a stable one per builder keeps lease tables small.
+    """
+    octets = secrets.token_bytes(5)
+    mac = _once(mac_file, ":".join(f"{octet:02x}" for octet in (0x02, *octets)))
+    machine_id = _once(machine_id_file, str(uuid.uuid4()))
+    return mac, machine_id
+
+
+def _once(path: Path, fresh: str) -> str:
+    try:
+        kept = path.read_text().strip()
+    except FileNotFoundError:
+        kept = ""
+    if kept:
+        return kept
+    write_atomically(path, fresh.encode() + b"\n")
+    return fresh
+
+
+def prepare_disk(path: Path, size: int) -> None:
+    """Make the sparse data disk, or grow it to `size` bytes; never shrinks. Raises `UserError`."""
+    size = -(-size // SECTOR) * SECTOR
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        current = os.fstat(descriptor).st_size
+        if current > size:
+            raise UserError(
+                f"The data disk has {format_size(current)} and cannot shrink to {format_size(size)}.",
+                "Give at least its present size, or remove the builder with `snowshed destroy` and start anew.",
+            )
+        if current < size:
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+    except OSError as error:
+        raise UserError(f"The data disk {path} cannot be made: {error.strerror}.", "Make room on that disk.") from error
+    finally:
+        os.close(descriptor)
+
+
+class Lock:
+    """A held ``flock``: the only sign of life that a crash cannot fake."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> Lock | None:
+        """The lock on `path`, or None if somebody holds it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Close our descriptor; the lock lives on where a child inherited it."""
+        os.close(self.descriptor)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snowshed.errors import UserError
+from snowshed.paths import BuilderPaths
+from snowshed.supervisor.suspension import Suspension
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> BuilderPaths:
+    paths = BuilderPaths("default", tmp_path)
+    paths.disk.write_bytes(b"disk")
+    return paths
+
+
+def suspend(paths: BuilderPaths) -> Suspension:
+    suspension = Suspension(paths)
+    suspension.begin().write_bytes(b"memory")
+    suspension.commit("fingerprint", (paths.disk,))
+    return suspension
+
+
+def test_what_was_suspended_fits_its_machine(paths: BuilderPaths) -> None:
+    suspend(paths)
+    again = Suspension(paths)
+    assert again.exists
+    again.check("fingerprint")
+
+
+def test_memory_that_was_saved_but_not_committed_does_not_exist(paths: BuilderPaths) -> None:
+    suspension = Suspension(paths)
+    suspension.begin().write_bytes(b"memory")
+    assert not Suspension(paths).exists
+    suspension.sweep()
+    assert list(paths.state.iterdir()) == [paths.disk]
+
+
+def test_consumed_memory_is_never_used_again(paths: BuilderPaths) -> None:
+    suspension = suspend(paths)
+    suspension.consume()
+    assert not Suspension(paths).exists
+    assert paths.suspend_consumed.read_bytes() == b"memory"
+    suspension.sweep()
+    assert list(paths.state.iterdir()) == [paths.disk]
+
+
+def change_disk(paths: BuilderPaths) -> None:
+    paths.disk.write_bytes(b"other disk")
+
+
+def truncate_memory(paths: BuilderPaths) -> None:
+    paths.suspend_state.write_bytes(b"mem")
+
+
+def corrupt_manifest(paths: BuilderPaths) -> None:
+    paths.suspend_manifest.write_bytes(b"{")
+
+
+def lose_manifest(paths: BuilderPaths) -> None:
+    paths.suspend_manifest.unlink()
+
+
+def lose_disk(paths: BuilderPaths) -> None:
+    paths.disk.unlink()
+
+
+def replace_disk(paths: BuilderPaths) -> None:
+    copy = paths.disk.with_name("copy")
+    copy.write_bytes(paths.disk.read_bytes())
+    copy.replace(paths.disk)
+
+
+@pytest.mark.parametrize(
+    "damage", [change_disk, truncate_memory, corrupt_manifest, lose_manifest, lose_disk, replace_disk]
+)
+def test_what_does_not_fit_any_more_is_refused_with_the_reason(paths: BuilderPaths, damage: object) -> None:
+    suspension = suspend(paths)
+    damage(paths)  # type: ignore[operator]
+    with pytest.raises(UserError, match=r"does not fit any more: .+"):
+        suspension.check("fingerprint")
+
+
+def test_damage_is_noticed_that_leaves_the_length_alone(paths: BuilderPaths) -> None:
+    suspension = suspend(paths)
+    suspension.verify()
+    paths.suspend_state.write_bytes(b"mEmory")
+    suspension.check("fingerprint")
+    with pytest.raises(UserError, match="damaged"):
+        suspension.verify()
+
+
+def test_another_machine_is_refused(paths: BuilderPaths) -> None:
+    with pytest.raises(UserError, match="configuration"):
+        suspend(paths).check("other")
+
+
+def test_discard_leaves_nothing(paths: BuilderPaths) -> None:
+    suspension = suspend(paths)
+    suspension.discard()
+    assert list(paths.state.iterdir()) == [paths.disk]
+    assert not suspension.exists
