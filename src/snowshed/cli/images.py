@@ -13,5 +13,4 @@ def image_for(config: BuilderConfig, shown: Progress) -> str:
     if config.kernel:
         return ""
     store = import_module("snowshed.images.store")
-    image = store.find(config.image) if config.image else store.ensure(config.system, shown.moved)
-    return str(image.path)
+    return str(store.ensure(config.arch, config.image, shown.moved).path)

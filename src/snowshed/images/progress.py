@@ -12,8 +12,8 @@ class Report(Protocol):
     from 0 to 1 within the stage, None where nobody can tell.
     """
 
-    def __call__(self, stage: str, fraction: float | None = None) -> None: ...
+    def __call__(self, stage: str, fraction: float | None = None, /) -> None: ...
 
 
-def silent(stage: str, fraction: float | None = None) -> None:
+def silent(stage: str, fraction: float | None = None, /) -> None:
     """A `Report` for nobody."""

@@ -21,7 +21,7 @@ from .manifest import Manifest
 from .progress import Report, silent
 
 DIGITS = 16
-_LEAST_PREFIX = 4
+_LEAST_DIGITS = 4
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -87,13 +87,7 @@ def find(name: str) -> Image:
         if image is None:
             raise UserError(f"{name} holds no image that this snowshed can use.", "Name a folder with a manifest.json.")
         return image
-    known = images()
-    digits = name.rpartition("-")[2]
-    matches = [i for i in known if name in (i.name, i.manifest.digest)] or [
-        i
-        for i in known
-        if len(digits) >= _LEAST_PREFIX and (i.name.startswith(name) or i.manifest.digest.startswith(name))
-    ]
+    matches = [image for image in images() if _is_meant(image, name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -103,21 +97,28 @@ def find(name: str) -> Image:
     raise UserError(f"There is no image {name!r}.", "`snowshed image list` shows those that are here.")
 
 
+def _is_meant(image: Image, name: str) -> bool:
+    digest = len(name) >= _LEAST_DIGITS and image.manifest.digest.startswith(name)
+    return image.name.startswith(name) or digest
+
+
 def newest(arch: Arch, *, current: bool) -> Image | None:
     """The newest image for `arch`; `current`: made by the recipe of this version of snowshed."""
     fitting = (i for i in images() if i.arch is arch and (not current or i.manifest.recipe == recipe.digest()))
     return next(fitting, None)
 
 
-def ensure(system: str, report: Report = silent) -> Image:
-    """The newest image for `system` that this version's recipe made; where there is none it is built.
+def ensure(arch: Arch, wanted: str = "", report: Report = silent) -> Image:
+    """The image that a builder for `arch` boots: `wanted` (as in `find`), else the newest that this version's recipe
+    made, and where there is none it is built.
 
-    Where it cannot be built (no apt, no network), an older image that keeps the same contract does. Raises what
-    `debian.build` raises where there is none either.
+    Where it cannot be built (no apt, no network), an older image that keeps the same contract does. Raises `UserError`
+    for a wanted one that is not there or of another architecture, and what `debian.build` raises.
     """
     from . import debian
 
-    arch = arch_of_system(system)
+    if wanted:
+        return _of_arch(find(wanted), arch)
     image = newest(arch, current=True)
     if image is not None:
         return image
@@ -128,6 +129,15 @@ def ensure(system: str, report: Report = silent) -> Image:
         if older is None:
             raise
         return older
+
+
+def _of_arch(image: Image, arch: Arch) -> Image:
+    if image.arch is not arch:
+        raise UserError(
+            f"The image {image.name} is for {image.manifest.system}, and the builder for {arch.nix_system}.",
+            f"Give --system {image.manifest.system}, or another image.",
+        )
+    return image
 
 
 def remove(image: Image, *, force: bool = False) -> None:

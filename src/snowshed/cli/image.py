@@ -1,0 +1,142 @@
+"""`snowshed image`"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from ..config import Host
+from ..errors import UserError
+from ..images import apt, debian, store
+from ..images.store import Image
+from ..model.machine import Arch, arch_of_system
+from ..units import format_size
+from .options import common
+from .render import note, out, progress, table
+
+
+@click.group("image", short_help="Make, list and delete what guests boot from.")
+@common
+def command() -> None:
+    """Make, list and delete what guests boot from. `snowshed start` makes the image that it needs by itself.
+
+    An image NAME is the one that `list` shows, the beginning of it, or the path of an image's folder.
+    """
+
+
+@command.command("build")
+@common
+@click.option("--system", metavar="SYSTEM", help="aarch64-linux or x86_64-linux (default: like this machine).")
+@click.option("--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian.")
+@click.option(
+    "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
+)
+def build(system: str | None, suite: str, mirror: str) -> int:
+    """Make the image from Debian's packages as they are now, and print its folder.
+
+    Needs no root. If the same packages made an image before, that one is the result.
+    """
+    arch = arch_of_system(system) if system else _own_arch()
+    began = time.monotonic()
+    with _terminated_as_interrupted(), progress() as shown:
+        built = debian.build(arch, suite, mirror, shown.moved)
+    if built.stale_lists:
+        note("The mirror could not be reached; the package lists of the last time were used.")
+    how = f"made in {time.monotonic() - began:.1f} s" if built.fresh else "there already"
+    note(f"{built.image.name} ({format_size(built.image.size)}, {len(built.image.manifest.packages)} packages): {how}.")
+    out(str(built.image.path))
+    return 0
+
+
+@command.command("list")
+@common
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_images(as_json: bool) -> int:
+    """The images on this machine, the newest first."""
+    images = store.images()
+    if as_json:
+        out(json.dumps([_facts(image) for image in images], indent=2))
+    elif images:
+        out(table([("NAME", "SYSTEM", "SUITE", "KERNEL", "MADE", "SIZE", "USED BY"), *map(_row, images)]))
+    else:
+        note("There is no image yet; `snowshed image build` makes one, and so does `snowshed start`.")
+    return 0
+
+
+@command.command("show")
+@common
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="The whole manifest, as JSON.")
+def show(name: str, as_json: bool) -> int:
+    """What an image is made of."""
+    image = store.find(name)
+    manifest = image.manifest
+    if as_json:
+        out(msgspec.json.format(msgspec.json.encode({**_facts(image), "manifest": manifest})).decode())
+        return 0
+    facts = [(key, str(value)) for key, value in _facts(image).items() if key != "usedBy"]
+    facts += [(file, f"{format_size(about.size)}, SHA-256 {about.sha256}") for file, about in manifest.files.items()]
+    out(table([*facts, *((f"  {package.name}", package.version) for package in manifest.packages)]))
+    return 0
+
+
+@command.command("rm")
+@common
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--force", is_flag=True, help="Also where a builder was last started from it.")
+def remove(names: tuple[str, ...], force: bool) -> int:
+    """Delete images. The downloaded packages stay, and make the next one quickly."""
+    for image in [store.find(name) for name in names]:
+        store.remove(image, force=force)
+        note(f"{image.name} is gone; {format_size(image.size)} are free again.")
+    return 0
+
+
+def _own_arch() -> Arch:
+    arch = Host.this().arch
+    if arch is None:
+        raise UserError("There is no image for a machine like this one.", "Choose one with --system.")
+    return arch
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    manifest = image.manifest
+    return {
+        "name": image.name,
+        "path": str(image.path),
+        "system": manifest.system,
+        "suite": manifest.suite,
+        "kernel": manifest.boot.kernel_version,
+        "created": _when(manifest.created),
+        "size": image.size,
+        "digest": manifest.digest,
+        "usedBy": store.builders_using(image),
+    }
+
+
+def _row(image: Image) -> tuple[str, ...]:
+    facts = _facts(image)
+    users = ", ".join(facts["usedBy"]) or "-"
+    made = facts["created"].replace("T", " ")[:16]
+    return facts["name"], facts["system"], facts["suite"], facts["kernel"], made, format_size(facts["size"]), users
+
+
+def _when(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the block like Ctrl-C does: what it had begun is cleared away."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

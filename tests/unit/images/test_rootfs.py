@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from snowshed.errors import GuestError
+from snowshed.guest.contract import contract
+from snowshed.images import initrd, rootfs
+from snowshed.images.recipe import DATA, recipe
+
+SCRIPTS = sorted(p for p in DATA.rglob("*") if p.is_file() and p.read_bytes().startswith((b"#!", b"# Read by")))
+
+
+def test_applets_are_read_from_the_program_itself() -> None:
+    assert list(rootfs.applets(b"\x7fELF...\0[\0[[\0ash\0cat\0zcat\0\0rest\0")) == ["[", "[[", "ash", "cat", "zcat"]
+
+
+def test_something_else_is_no_busybox() -> None:
+    with pytest.raises(GuestError, match="busybox-static is not as expected"):
+        rootfs.applets(b"\x7fELF")
+
+
+def test_modules_stay_with_what_they_need() -> None:
+    dependencies = initrd.parse_dependencies(
+        "kernel/fs/erofs/erofs.ko.xz: kernel/lib/crc.ko.xz kernel/drivers/odd/odd.ko.xz\n"
+        "kernel/lib/crc.ko.xz:\nkernel/drivers/odd/odd.ko.xz:\nkernel/drivers/gpu/gpu.ko.xz:\n"
+        "kernel/drivers/net/tun.ko.xz:\nkernel/drivers/net/ethernet/big.ko.xz:\n"
+    )
+    assert rootfs.modules_to_keep(dependencies) == {"erofs", "crc", "odd", "tun"}
+
+
+def test_set_id_bits_are_taken_away(tmp_path: Path) -> None:
+    program = tmp_path / "su"
+    program.write_bytes(b"")
+    program.chmod(0o4755)
+    rootfs._strip_set_id(tmp_path)
+    assert program.stat().st_mode & 0o7777 == 0o755
+
+
+def test_build_users_are_numbered_and_nobody_has_a_password(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    for name in ("passwd", "group"):
+        shutil.copy(DATA / "etc" / name, tmp_path / "etc" / name)
+    rootfs._add_build_users(tmp_path)
+    users = [line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines()]
+    assert len({user[2] for user in users}) == len(users) == recipe().build_users + 4
+    assert contract().user in {user[0] for user in users}
+    shadow = [line.split(":")[1] for line in (tmp_path / "etc/shadow").read_text().splitlines()]
+    assert shadow == ["*"] * len(users)
+    group = (tmp_path / "etc/group").read_text().splitlines()[-1]
+    assert group.startswith(f"nixbld:x:{recipe().build_users_base}:nixbld1,nixbld2,")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_shell(script: Path) -> None:
+    done = subprocess.run(["sh", "-n", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_guest_says_stages_as_the_contract_has_them() -> None:
+    agreed = contract()
+    text = "".join(script.read_text() for script in SCRIPTS)
+    assert f'say "{agreed.stage_mark} $*"' in text
+    for stage in agreed.stages:
+        assert f"stage {stage}\n" in text or f"stage {stage} ;;" in text, stage
+
+
+def test_the_guest_uses_the_names_of_the_contract() -> None:
+    agreed = contract()
+    text = {path.name: path.read_text() for path in SCRIPTS}
+    assert f"disk_by_serial {agreed.disks.seed}" in text["start"]
+    assert f"disk_by_serial {agreed.disks.data}" in text["disk"]
+    assert f"= {agreed.disks.root} ]" in text["initrd-init"]
+    assert f"-L {agreed.labels.data} " in text["disk"]
+    assert f"= {agreed.agent_channel} ]" in text["agent"]
+    assert f":{agreed.ports.agent} " in text["agent"]
+    assert f"VSOCK-LISTEN:{agreed.ports.ssh}," in text["vsock"]
+    sshd = (DATA / "etc/ssh/sshd_config").read_text()
+    for member in (agreed.seed.host_key, agreed.seed.authorized_keys):
+        assert f"{agreed.run_dir}/{member}\n" in sshd
+    assert f"!include {agreed.run_dir}/{agreed.seed.nix_conf}\n" in (DATA / "etc/nix/nix.conf").read_text()
