@@ -333,7 +333,7 @@ async def test_a_start_can_be_cancelled_at_any_point_and_leaves_nothing(
 
 async def until(true: Callable[[], bool]) -> None:
     """Give everybody else a turn until something is true that no event tells."""
-    while not true():  # noqa: ASYNC110
+    while not true():
         await asyncio.sleep(0)
 
 
