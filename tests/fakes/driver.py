@@ -33,6 +33,8 @@ class Fate:
     failing: set[str] = field(default_factory=set)
     """Of: start, boot, pause, resume, save, load, agent, dies-at-boot, ignores-shutdown."""
     building: int = 0
+    silent: set[str] = field(default_factory=set)
+    """Of: agent, ssh. They accept, and never answer."""
 
     def strikes(self, step: str) -> bool:
         struck = step in self.failing
@@ -219,6 +221,9 @@ class FakeVm(Vm):
         writer.close()
 
     async def _serve_ssh(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "ssh" in self._fate.silent:
+            await reader.read()
+            return
         writer.write(BANNER)
         while data := await reader.read(1 << 16):
             writer.write(data)
@@ -226,6 +231,8 @@ class FakeVm(Vm):
 
     async def _serve_agent(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
+            if "agent" in self._fate.silent:
+                continue
             request = json.loads(line.lstrip(b"\xff"))
             command = request["execute"]
             if command == "guest-shutdown":

@@ -50,6 +50,7 @@ class Builder:
         self._began = 0.0
         self._ending = False
         self._arrivals = 0
+        self._changed = asyncio.Event()
         suspension.sweep()
         self.state = State.SUSPENDED if suspension.exists else State.STOPPED
         self.guest: LiveGuest | None = None
@@ -124,6 +125,26 @@ class Builder:
             if self.state is State.SUSPENDED:
                 self._suspension.discard()
                 self._to(Event.STOP)
+
+    # --- who watches ---------------------------------------------------------------------------------------------
+
+    async def running(self) -> LiveGuest:
+        """The guest, as soon as there is one that runs."""
+        while self.state is not State.RUNNING or self.guest is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.guest
+
+    def is_running(self, guest: LiveGuest) -> bool:
+        """Whether `guest` is the one that runs now, and no operation is at work on it."""
+        return self.state is State.RUNNING and self.guest is guest and not guest.ended.done()
+
+    async def condemn(self, guest: LiveGuest, error: SnowshedError) -> None:
+        """End a guest that is of no use any more; `error` is why. Nothing happens if it does not run by now."""
+        async with self._turn:
+            if self.is_running(guest):
+                self._fail(Event.BROKEN, error, guest)
+                await finish(guest.kill(), name="condemn")
 
     # --- waking --------------------------------------------------------------------------------------------------
 
@@ -337,6 +358,7 @@ class Builder:
         state = next_state(self.state, event)
         if state is not self.state:
             self.state = state
+            self._changed.set()
             self._journal.state(state)
 
     def _fail(self, event: Event, error: SnowshedError, guest: LiveGuest | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from ..control.server import ControlServer
 from ..drivers.base import Driver
 from ..errors import SnowshedError
 from ..paths import BuilderPaths
+from . import hostclock
 from .backoff import Backoff
 from .builder import Builder
 from .forwarder import Forwarder
@@ -23,6 +25,7 @@ from .report import Reporter
 from .requests import Requests
 from .resting import Resting
 from .suspension import Suspension
+from .watchdog import Watchdog
 
 
 class _EndedError(Exception):
@@ -96,12 +99,25 @@ class Service:
         requests = Requests(self._builder, self._reporter, self._journal, self.end)
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
+        servants.create_task(Watchdog(self._config.watchdog, self._builder, self._journal).watch(), name="watchdog")
+        servants.create_task(hostclock.watch(self._set_clock), name="host clock")
         if not self._on_demand:
             servants.create_task(self._first_wake(), name="first wake")
 
     async def _first_wake(self) -> None:
         with suppress(SnowshedError):
             await self._builder.wake()
+
+    async def _set_clock(self) -> None:
+        """The host slept, or its clock was set: the guest's has to follow. One that is asleep is set when it wakes."""
+        guest = self._builder.guest
+        if guest is None or not self._builder.is_running(guest):
+            return
+        try:
+            await guest.set_clock(time.time())
+            self._journal.say("The host's clock jumped; the guest's clock was set.")
+        except (SnowshedError, OSError) as error:
+            self._journal.say(f"The guest's clock could not be set: {error}", level="warning")
 
     def _leave(self) -> None:
         for listener in self._listeners:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from fakes.bench import Bench, bench
+from snowshed.config import WatchdogConfig
+from snowshed.model.lifecycle import State
+from snowshed.supervisor.watchdog import Watchdog
+
+
+@asynccontextmanager
+async def watched(folder: Path, *, timeout: float = 0.2, action: str = "report") -> AsyncIterator[Bench]:
+    async with bench(folder) as b:
+        watching = asyncio.create_task(Watchdog(WatchdogConfig(timeout, action), b.builder, b.journal).watch())
+        try:
+            yield b
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def until_state(b: Bench, state: State) -> None:
+    async with asyncio.timeout(60):
+        while b.builder.state is not state:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_guest_that_answers_nobody_is_given_up_and_the_next_one_lives(tmp_path: Path) -> None:
+    async with watched(tmp_path) as b:
+        await b.builder.wake()
+        b.driver.fate.silent = {"agent", "ssh"}
+        await until_state(b, State.FAILED)
+        assert b.builder.failure is not None
+        assert "not responding" in b.builder.failure.message
+        assert b.builder.failure.console
+        assert b.driver.live == []
+        b.driver.fate.silent = set()
+        await b.builder.wake()
+        assert b.builder.state is State.RUNNING
+
+
+@pytest.mark.parametrize("silent", ["agent", "ssh"])
+async def test_a_guest_that_answers_in_one_way_is_alive(tmp_path: Path, silent: str) -> None:
+    async with watched(tmp_path, timeout=0.1) as b:
+        await b.builder.wake()
+        b.driver.fate.silent = {silent}
+        for _ in range(50):
+            await asyncio.sleep(0.01)
+            assert b.builder.state is State.RUNNING
+
+
+async def test_it_is_restarted_where_that_is_wanted(tmp_path: Path) -> None:
+    async with watched(tmp_path, action="restart") as b:
+        await b.builder.wake()
+        b.driver.fate.silent = {"agent", "ssh"}
+        await until_state(b, State.FAILED)
+        b.driver.fate.silent = set()
+        await until_state(b, State.RUNNING)
+        assert b.driver.starts > 1
+        assert "watchdog restarts" in b.log.getvalue()
+
+
+async def test_a_guest_that_sleeps_is_not_watched(tmp_path: Path) -> None:
+    async with watched(tmp_path, timeout=0.05) as b:
+        await b.builder.wake()
+        await b.builder.pause()
+        b.driver.fate.silent = {"agent", "ssh"}
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            assert b.builder.state is State.PAUSED
+        b.driver.fate.silent = set()
+
+
+async def test_zero_is_off(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await Watchdog(WatchdogConfig(0.0), b.builder, b.journal).watch()
