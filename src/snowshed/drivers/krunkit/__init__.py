@@ -1,0 +1,1 @@
+"""The driver over krunkit: libkrun behind a command line like vfkit's."""

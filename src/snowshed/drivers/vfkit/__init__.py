@@ -1,0 +1,1 @@
+"""The driver over vfkit: Virtualization.framework behind a command line and REST."""
