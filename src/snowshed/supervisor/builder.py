@@ -143,8 +143,8 @@ class Builder:
         """End a guest that is of no use any more; `error` is why. Nothing happens if it does not run by now."""
         async with self._turn:
             if self.is_running(guest):
-                self._fail(Event.BROKEN, error, guest)
                 await finish(guest.kill(), name="condemn")
+                self._fail(Event.BROKEN, error, guest)
 
     # --- waking --------------------------------------------------------------------------------------------------
 

@@ -10,31 +10,40 @@ import pytest
 from fakes.bench import Bench, bench
 from snowshed.config import WatchdogConfig
 from snowshed.model.lifecycle import State
+from snowshed.supervisor.journal import Feed
 from snowshed.supervisor.watchdog import Watchdog
 
 
 @asynccontextmanager
-async def watched(folder: Path, *, timeout: float = 0.2, action: str = "report") -> AsyncIterator[Bench]:
+async def watched(folder: Path, *, timeout: float = 1.0, action: str = "report") -> AsyncIterator[tuple[Bench, Feed]]:
     async with bench(folder) as b:
-        watching = asyncio.create_task(Watchdog(WatchdogConfig(timeout, action), b.builder, b.journal).watch())
-        try:
-            yield b
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        with b.journal.follow() as feed:
+            async with watching(b, timeout, action):
+                yield b, feed
 
 
-async def until_state(b: Bench, state: State) -> None:
+@asynccontextmanager
+async def watching(b: Bench, timeout: float, action: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(Watchdog(WatchdogConfig(timeout, action), b.builder, b.journal).watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(feed: Feed, state: State) -> None:
+    """Return when the builder has come into `state`, however shortly it stays there."""
     async with asyncio.timeout(60):
-        while b.builder.state is not state:
-            await asyncio.sleep(0.01)
+        while (happening := await feed.get()) is None or happening.state != state:
+            pass
 
 
 async def test_a_guest_that_answers_nobody_is_given_up_and_the_next_one_lives(tmp_path: Path) -> None:
-    async with watched(tmp_path) as b:
+    async with watched(tmp_path) as (b, feed):
         await b.builder.wake()
         b.driver.fate.silent = {"agent", "ssh"}
-        await until_state(b, State.FAILED)
+        await until(feed, State.FAILED)
         assert b.builder.failure is not None
         assert "not responding" in b.builder.failure.message
         assert b.builder.failure.console
@@ -46,7 +55,7 @@ async def test_a_guest_that_answers_nobody_is_given_up_and_the_next_one_lives(tm
 
 @pytest.mark.parametrize("silent", ["agent", "ssh"])
 async def test_a_guest_that_answers_in_one_way_is_alive(tmp_path: Path, silent: str) -> None:
-    async with watched(tmp_path, timeout=0.1) as b:
+    async with watched(tmp_path) as (b, _):
         await b.builder.wake()
         b.driver.fate.silent = {silent}
         for _ in range(50):
@@ -55,18 +64,18 @@ async def test_a_guest_that_answers_in_one_way_is_alive(tmp_path: Path, silent: 
 
 
 async def test_it_is_restarted_where_that_is_wanted(tmp_path: Path) -> None:
-    async with watched(tmp_path, action="restart") as b:
+    async with watched(tmp_path, action="restart") as (b, feed):
         await b.builder.wake()
         b.driver.fate.silent = {"agent", "ssh"}
-        await until_state(b, State.FAILED)
+        await until(feed, State.FAILED)
         b.driver.fate.silent = set()
-        await until_state(b, State.RUNNING)
+        await until(feed, State.RUNNING)
         assert b.driver.starts > 1
         assert "watchdog restarts" in b.log.getvalue()
 
 
 async def test_a_guest_that_sleeps_is_not_watched(tmp_path: Path) -> None:
-    async with watched(tmp_path, timeout=0.05) as b:
+    async with watched(tmp_path, timeout=0.05) as (b, _):
         await b.builder.wake()
         await b.builder.pause()
         b.driver.fate.silent = {"agent", "ssh"}
