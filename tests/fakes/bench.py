@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from fakes.driver import FakeDriver
+
 from snowshed.config import BuilderConfig
 from snowshed.paths import BuilderPaths
 from snowshed.ssh.keys import ensure_keys

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from ..config import BuilderConfig
 from .render import Progress
 
@@ -12,5 +10,6 @@ def image_for(config: BuilderConfig, shown: Progress) -> str:
     """The directory of the image that `config` boots, or nothing where it boots a closure."""
     if config.kernel:
         return ""
-    store = import_module("snowshed.images.store")
+    from ..images import store
+
     return str(store.ensure(config.arch, config.image, shown.moved).path)

@@ -72,6 +72,9 @@ def _run_click(words: list[str]) -> int:
     except SystemExit:
         return BROKEN_PIPE  # the one exit that click still makes itself
     except click.UsageError as error:
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
+            print(error.format_message(), file=sys.stderr)
+            return UserError.exit_status
         command = error.ctx.command_path if error.ctx else "snowshed"
         hint = getattr(error, "hint", "") or f"`{command} --help` shows what fits."
         raise UserError(error.format_message(), hint) from error

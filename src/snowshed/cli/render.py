@@ -172,14 +172,14 @@ class Bar:
 
     def __init__(self, live: Any) -> None:
         self._live = live
+        self._open = list(STAGES)
         self._task = live.add_task(LABELS[STAGES[0]], total=len(STAGES))
 
     def reached(self, stage: str, seconds: float) -> None:
-        if stage not in STAGES:
-            return
-        done = STAGES.index(stage) + 1
-        label = LABELS[STAGES[done]] if done < len(STAGES) else "Ready"
-        self._live.update(self._task, completed=done, description=label)
+        """Stages may come in another order than ours; an image is there before anything boots."""
+        self._open = [name for name in self._open if name not in ("image", stage)]
+        label = LABELS[self._open[0]] if self._open else "Ready"
+        self._live.update(self._task, completed=len(STAGES) - len(self._open), description=label)
 
     def moved(self, work: str, fraction: float | None = None) -> None:
         share = "" if fraction is None else f" {fraction:.0%}"

@@ -30,6 +30,12 @@ def test_nothing_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> No
     assert "snowshed start" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("verb", ["image", "config"])
+def test_a_verb_of_verbs_shows_its_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([verb]) == 2
+    assert capsys.readouterr().err.startswith(f"Usage: snowshed {verb}")
+
+
 @pytest.mark.parametrize(
     ("words", "says", "hint"),
     [

@@ -78,13 +78,13 @@ def test_a_bar_on_a_terminal_shows_the_work_at_hand(monkeypatch: pytest.MonkeyPa
     stream = Terminal()
     screens = []
     with render.progress(stream) as shown:
-        for stage in ("boot", "disk"):
+        for stage in ("boot", "sshd"):
             shown.reached(stage, 1.0)
             shown._live.refresh()  # type: ignore[attr-defined]
             screens.append(screen_of(stream.getvalue()))
     assert "Preparing the disk" in screens[0]
     assert "2/5" in screens[0]
-    assert "Starting SSH" in screens[1]
+    assert "Preparing the disk" in screens[1]
     assert "3/5" in screens[1]
     assert screen_of(stream.getvalue()).strip() == ""
 

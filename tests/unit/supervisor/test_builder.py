@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from fakes.bench import bench
+
 from snowshed.errors import GuestError, NotRunning, SnowshedError, UserError
 from snowshed.model.lifecycle import State
 

@@ -13,12 +13,12 @@ import tempfile
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from fakes.bench import Bench, bench
+from fakes.driver import STAGES
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fakes.bench import Bench, bench
-from fakes.driver import STAGES
 from snowshed.errors import SnowshedError
 from snowshed.model.lifecycle import HAS_VM, State
 

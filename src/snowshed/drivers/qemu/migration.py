@@ -22,6 +22,7 @@ CANCEL_SECONDS = 30.0
 
 _NAME = "memory"
 _FINAL = frozenset({"completed", "failed", "cancelled"})
+_AT_REST = _FINAL | {"none"}
 _UNLIMITED = ((1 << 63) - 1) >> 20 << 20
 """Bytes a second; the most that QEMU takes. Its default suits a network."""
 
@@ -106,8 +107,10 @@ class Migration:
         """End a migration under way; returns when the VM can be continued."""
         with suppress(GuestError, TimeoutError):
             await monitor.execute("migrate_cancel")
-            async with asyncio.timeout(CANCEL_SECONDS):
-                await asyncio.shield(outcome)
+            status = (await monitor.execute("query-migrate")).get("status", "none")
+            if status not in _AT_REST:
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await asyncio.shield(outcome)
 
 
 async def _reason(monitor: Monitor, ended: str) -> str:

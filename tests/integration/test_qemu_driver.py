@@ -1,0 +1,341 @@
+"""The QEMU driver against a process that takes QEMU's command line and speaks its protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.qemu import FakeQemu
+from specs import Recorder, linux_spec
+
+from snowshed.drivers.base import Pausable, Suspendable
+from snowshed.drivers.qemu.driver import QemuDriver
+from snowshed.drivers.qemu.vm import QemuVm
+from snowshed.errors import GuestError
+from snowshed.guest.agent import Agent
+from snowshed.guest.contract import contract
+from snowshed.model.machine import Arch, MachineSpec
+
+BANNER = b"SSH-2.0-fake\r\n"
+
+
+@pytest.fixture
+def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeQemu:
+    fake = FakeQemu(tmp_path / "bin")
+    monkeypatch.setenv("PATH", fake.path)
+    monkeypatch.delenv("FAKE_QEMU", raising=False)
+    return fake
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> MachineSpec:
+    return linux_spec(tmp_path)
+
+
+@asynccontextmanager
+async def recording(folder: Path) -> AsyncIterator[Recorder]:
+    """What a supervisor is to a driver, for the length of a test."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        recorder = Recorder(folder, tasks)
+        try:
+            yield recorder
+        finally:
+            recorder.close()
+
+
+@asynccontextmanager
+async def running(folder: Path, spec: MachineSpec) -> AsyncIterator[tuple[QemuVm, Recorder]]:
+    """A VM, killed at the end if it still runs."""
+    async with recording(folder) as recorder:
+        vm = await QemuDriver().start(spec, recorder.launch)
+        try:
+            yield vm, recorder
+        finally:
+            await vm.kill()
+
+
+class CancelledAt:
+    """Awaits a coroutine and cancels the task when it waits for the `turn`th time."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], turn: int) -> None:
+        self._coroutine = coroutine
+        self._turns_left = turn
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step, argument = self._coroutine.send, None
+        while True:
+            try:
+                waited_for = step(argument)
+            except StopIteration as end:
+                return end.value
+            self._turns_left -= 1
+            if self._turns_left == 0:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                step, argument = self._coroutine.send, (yield waited_for)
+            except BaseException as error:
+                step, argument = self._coroutine.throw, error  # type: ignore[assignment]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def opened_by(pid: int) -> set[str]:
+    return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+async def receive(peer: socket.socket, wanted: int) -> bytes:
+    data = b""
+    while len(data) < wanted:
+        chunk = await asyncio.get_running_loop().sock_recv(peer, wanted - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+async def greeting(vm: QemuVm) -> bytes:
+    with await vm.connect(contract().ports.ssh) as peer:
+        return await receive(peer, len(BANNER))
+
+
+@pytest.mark.parametrize("arch", list(Arch))
+async def test_a_vm_starts_is_reached_and_shuts_itself_down(qemu: FakeQemu, tmp_path: Path, arch: Arch) -> None:
+    async with running(tmp_path, linux_spec(tmp_path, arch=arch)) as (vm, recorder):
+        await recorder.heard(b"snowshed-stage: nix")
+        with await vm.connect(contract().ports.ssh) as peer:
+            assert await receive(peer, len(BANNER)) == BANNER
+            await asyncio.get_running_loop().sock_sendall(peer, b"hello")
+            assert await receive(peer, 5) == b"hello"
+        await vm.request_stop()
+        assert (await vm.wait()).clean
+    assert not alive(vm.pid)
+    assert [entry["what"] for entry in qemu.journal()] == ["start", "connection", "powerdown", "end"]
+
+
+async def test_a_connection_made_before_the_guest_is_up_is_answered_when_it_is(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+) -> None:
+    qemu.fail("slow-boot=0.1")
+    async with running(tmp_path, spec) as (vm, recorder):
+        assert await greeting(vm) == BANNER
+        assert b"snowshed-stage: disk" in recorder.console
+
+
+async def test_the_agent_can_be_connected_again_and_again(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    async with running(tmp_path, spec) as (vm, _):
+        for second in (1.5, 2.5):
+            agent = await Agent.connect(await vm.agent())
+            await agent.set_time(second)
+            await agent.close()
+    assert [entry["time"] for entry in qemu.journal("set-time")] == [1.5, 2.5]
+
+
+async def test_the_agent_shuts_the_guest_down(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    async with running(tmp_path, spec) as (vm, _):
+        agent = await Agent.connect(await vm.agent())
+        await agent.shutdown()
+        assert (await vm.wait()).clean
+        await agent.close()
+        with pytest.raises(GuestError, match="gone"):
+            await vm.agent()
+
+
+async def test_of_our_files_qemu_inherits_the_lock_alone(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    async with running(tmp_path, spec) as (vm, _):
+        files = opened_by(vm.pid)
+        ours = {name for name in files if name.startswith(str(tmp_path)) and not name.endswith(".img")}
+        assert ours == {str(tmp_path / "vm.lock")}
+
+
+async def test_a_vm_sleeps_in_a_file_and_goes_on_in_another_process(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+) -> None:
+    memory = tmp_path / "memory"
+    async with running(tmp_path, spec) as (vm, recorder):
+        assert isinstance(vm, Suspendable)
+        assert isinstance(vm, Pausable)
+        await recorder.heard(b"snowshed-stage: nix")
+        await vm.pause()
+        await vm.save(memory)
+        assert memory.stat().st_mode & 0o777 == 0o600
+    async with recording(tmp_path) as recorder:
+        second = await QemuDriver().start(spec, recorder.launch, restore=memory)
+        assert qemu.journal("cont") == [], "it has to stay paused"
+        await second.resume()
+        assert await greeting(second) == BANNER
+        assert b"snowshed-stage" not in recorder.console, "it has to go on, not to boot"
+        await second.kill()
+    assert [entry["saves"] for entry in qemu.journal("restore")] == [1]
+
+
+async def test_a_failed_save_leaves_a_vm_that_can_be_resumed_and_no_file(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+) -> None:
+    qemu.fail("save-fails")
+    async with running(tmp_path, spec) as (vm, _):
+        await vm.pause()
+        with pytest.raises(GuestError, match="No space left on device"):
+            await vm.save(tmp_path / "memory")
+        assert not (tmp_path / "memory").exists()
+        await vm.resume()
+        assert await greeting(vm) == BANNER
+
+
+async def test_a_save_can_be_cancelled_at_any_point(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    memory = tmp_path / "memory"
+    async with running(tmp_path, spec) as (vm, _):
+        for turn in range(1, 100):
+            await vm.pause()
+            try:
+                await asyncio.create_task(_awaiting(CancelledAt(vm.save(memory), turn)))
+            except asyncio.CancelledError:
+                assert not memory.exists()
+            else:
+                break
+            await vm.resume()
+            assert await greeting(vm) == BANNER
+        assert memory.exists()
+        assert turn > 5
+
+
+async def test_qemu_dying_during_a_save_fails_the_save(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    qemu.fail("slow-save=3600")
+    async with running(tmp_path, spec) as (vm, _):
+        await vm.pause()
+        saving = asyncio.create_task(vm.save(tmp_path / "memory"))
+        await until(lambda: (tmp_path / "memory").exists())
+        os.kill(vm.pid, signal.SIGKILL)
+        with pytest.raises(GuestError):
+            await saving
+        assert "SIGKILL" in (await vm.wait()).detail
+
+
+@pytest.mark.parametrize("content", [b"", b"QEVM and then rubbish"])
+async def test_memory_that_cannot_be_loaded_is_an_error_and_leaves_nothing_running(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, content: bytes
+) -> None:
+    (tmp_path / "memory").write_bytes(content)
+    async with recording(tmp_path) as recorder:
+        with pytest.raises(GuestError, match="does not fit this QEMU, or is damaged"):
+            await QemuDriver().start(spec, recorder.launch, restore=tmp_path / "memory")
+    assert not alive(qemu.journal("start")[0]["pid"])
+
+
+async def test_a_qemu_that_does_not_start_is_reported_in_its_own_words(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+) -> None:
+    qemu.fail("exits-at-start")
+    async with recording(tmp_path) as recorder:
+        with pytest.raises(GuestError, match="cannot set up guest memory") as caught:
+            await QemuDriver().start(spec, recorder.launch)
+        assert "--memory" in caught.value.hint
+        assert "cannot set up guest memory" in recorder.log.read_text()
+
+
+async def test_two_machines_do_not_share_a_disk(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    async with running(tmp_path, spec) as (_, recorder):
+        with pytest.raises(GuestError, match="in use by another program"):
+            await QemuDriver().start(spec, recorder.launch)
+
+
+async def test_a_killed_qemu_is_noticed(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    async with running(tmp_path, spec) as (vm, _):
+        os.kill(vm.pid, signal.SIGKILL)
+        ended = await vm.wait()
+    assert (ended.clean, "SIGKILL" in ended.detail) == (False, True)
+
+
+async def test_qemu_ends_with_the_task_group_that_owns_it(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    pids: list[int] = []
+
+    async def fail_beside_it() -> None:
+        async with recording(tmp_path) as recorder:
+            pids.append((await QemuDriver().start(spec, recorder.launch)).pid)
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup):
+        await fail_beside_it()
+    assert not alive(pids[0])
+
+
+async def test_a_panic_is_told_with_the_kernels_words(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
+    qemu.fail("panics-after=0")
+    async with running(tmp_path, spec) as (vm, recorder):
+        ended = await vm.wait()
+    assert (ended.clean, "fake panic" in ended.detail) == (False, True)
+    assert len([notice for notice in recorder.notices if "fake panic" in notice]) == 1
+
+
+async def test_a_vm_stopped_by_a_full_disk_goes_on_when_there_is_space(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snowshed.drivers.qemu.stall.LOOK_SECONDS", 0.0)
+    qemu.fail("disk-full-after=0")
+    async with running(tmp_path, spec) as (_, recorder):
+        await recorder.noticed("disk is full")
+        await recorder.noticed("There is space again")
+        await until(lambda: bool(qemu.journal("cont")))
+
+
+async def test_space_on_the_disk_does_not_continue_a_vm_that_was_paused(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snowshed.drivers.qemu.stall.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("snowshed.drivers.qemu.stall.enough_space", lambda disks: False)
+    qemu.fail("disk-full-after=0")
+    async with running(tmp_path, spec) as (vm, recorder):
+        await recorder.noticed("disk is full")
+        await vm.pause()
+        monkeypatch.setattr("snowshed.drivers.qemu.stall.enough_space", lambda disks: True)
+        await vm.save(tmp_path / "memory")
+        assert qemu.journal("cont") == []
+
+
+async def test_a_start_can_be_cancelled_at_any_point_and_leaves_nothing(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+) -> None:
+    QemuDriver().fingerprint(spec)  # looks the program up, in a process of its own that ends when it likes
+    before = open_descriptors()
+    for turn in range(1, 200):
+        async with recording(tmp_path) as recorder:
+            start = CancelledAt(QemuDriver().start(spec, recorder.launch), turn)
+            try:
+                vm = await asyncio.create_task(_awaiting(start))
+            except asyncio.CancelledError:
+                continue
+            await vm.kill()
+            break
+    assert turn > 5
+    started = [entry["pid"] for entry in qemu.journal("start")]
+    assert started
+    assert [pid for pid in started if alive(pid)] == []
+    assert open_descriptors() <= before + 4, "more than the event loop's own"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Give everybody else a turn until something is true that no event tells."""
+    while not true():
+        await asyncio.sleep(0)
+
+
+async def _awaiting(awaitable: CancelledAt) -> Any:
+    return await awaitable
