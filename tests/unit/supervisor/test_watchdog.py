@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-
 from fakes.bench import Bench, bench
+
 from snowshed.config import WatchdogConfig
 from snowshed.model.lifecycle import State
 from snowshed.supervisor.journal import Feed
