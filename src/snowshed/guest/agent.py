@@ -78,7 +78,7 @@ class Agent:
 
     async def set_time(self, epoch: float, *, seconds: float = ANSWER_SECONDS) -> None:
         """Set the guest's clock to `epoch` seconds."""
-        await self._call("guest-set-time", {"time": int(epoch * 1_000_000_000)}, seconds=seconds)
+        await self._call("guest-set-time", {"time": _nanoseconds(epoch)}, seconds=seconds)
 
     async def shutdown(self, *, seconds: float = SHUTDOWN_SECONDS) -> None:
         """Have the guest power itself off. Returns when it has been asked to; it may be gone already then."""
@@ -155,8 +155,10 @@ class Agent:
         await self._send(_DELIMITER + _request("guest-sync-delimited", {"id": number}))
         while True:
             await self._reader.readuntil(_DELIMITER)
-            if _answer(await self._reader.readuntil(b"\n")).get("return") == number:
-                return
+            line = await self._reader.readuntil(b"\n")
+            with suppress(ValueError):
+                if _answer(line.rpartition(_DELIMITER)[2]).get("return") == number:
+                    return
 
     async def _send(self, line: bytes) -> None:
         self._writer.write(line)
@@ -165,6 +167,12 @@ class Agent:
 
 class _SilenceError(GuestError):
     """The agent was asked, and there was no answer."""
+
+
+def _nanoseconds(seconds: float) -> int:
+    """A double cannot hold today's date in nanoseconds: whole seconds and the rest apart."""
+    whole = int(seconds)
+    return whole * 1_000_000_000 + int((seconds - whole) * 1_000_000_000)
 
 
 def _request(command: str, arguments: dict[str, object] | None) -> bytes:

@@ -41,8 +41,6 @@ class Engine:
     version: tuple[int, int, int]
     accelerator: Accelerator
     platform: str = "linux"
-    foreign: bool = True
-    """The guest's architecture is not the host's."""
     firmware: Firmware | None = None
 
 

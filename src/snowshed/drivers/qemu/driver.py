@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import platform
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ...errors import GuestError, SnowshedError, UserError
-from ...model.machine import MachineSpec, Network, arch_of_machine
+from ...model.machine import MachineSpec, Network
 from ...process import Child
 from ..base import Capabilities, Driver, GuestNetwork, Launch
 from . import accel, binary, vsock
 from .argv import GUEST_ADDRESS, Engine, Wiring, arguments, cpu
 from .channels import Channels
 from .ending import refusal
+from .proof import prove
 from .vm import QemuVm
 
 GATEWAY, NAMESERVER = "10.0.2.2", "10.0.2.3"
@@ -84,11 +84,12 @@ class QemuDriver(Driver):
     def _engine(self, spec: MachineSpec) -> tuple[Engine, str]:
         """The QEMU that would run `spec`, and why with that accelerator. Raises `UserError`."""
         program = binary.program(spec.arch)
-        host = arch_of_machine(platform.machine())
-        accelerator, reason = accel.choose(spec.accelerator, spec.arch, host, sys.platform)
         version = binary.version(program)
-        engine = Engine(program, version, accelerator, platform=sys.platform, foreign=spec.arch is not host)
-        return engine, reason
+        host = accel.look()
+        accelerator, reason = accel.choose(
+            spec.accelerator, spec.arch, host, lambda candidate: prove(program, spec.arch, candidate)
+        )
+        return Engine(program, version, accelerator, platform=host.platform), reason
 
 
 async def _step(vm: QemuVm, failure: str, step: Callable[[], Awaitable[None]]) -> None:
