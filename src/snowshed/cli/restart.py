@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..paths import BuilderPaths
 from .options import Invocation, common, layer, settings
 from .report import gather
-from .start import remembered, start
+from .start import settled, start
 from .stop import stop
 
 
@@ -28,7 +28,7 @@ def command(invocation: Invocation, /, force: bool, **given: Any) -> int:
     """
     paths = invocation.paths
     options = {**last_options(paths), **layer(given)}
-    invocation.configuration(options, remembered(paths))
+    settled(invocation, options)
     report = gather(paths)
     if report["connections"] and not force:
         raise UserError(

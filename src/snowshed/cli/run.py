@@ -13,7 +13,7 @@ from .images import image_for
 from .launch import argv, order
 from .options import Invocation, common, layer, settings
 from .render import progress
-from .start import remembered
+from .start import settled
 
 
 @click.command("run", short_help="Run the builder in the foreground, for a terminal, systemd or launchd.")
@@ -31,7 +31,7 @@ def command(invocation: Invocation, /, **given: Any) -> int:
     snowshed run --verbose                          with the guest's console
     """
     paths = invocation.paths
-    config = invocation.configuration(layer(given), remembered(paths))
+    config = settled(invocation, layer(given))
     prepare(paths)
     with progress(verbose=True) as shown:
         image = image_for(config, shown)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..config import BuilderConfig, Layer
+from ..config import BuilderConfig, Layer, Value
 from ..control.client import Control
 from ..errors import NotRunning, UserError
+from ..guest import bootfiles
 from ..paths import BuilderPaths
 from ..state import held, prepare
 from ..units import format_duration
@@ -45,7 +47,7 @@ def command(invocation: Invocation, /, no_wait: bool, **given: Any) -> int:
 def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     """Start the builder, or wake it. Raises `SnowshedError`; what this call began is then taken back."""
     paths = invocation.paths
-    config = invocation.configuration(options, remembered(paths))
+    config = settled(invocation, options)
     state = _state_of(paths)
     if state is not None:
         return _wake(paths, state, options)
@@ -65,12 +67,22 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     return 0
 
 
-def remembered(paths: BuilderPaths) -> Layer:
-    """What an existing builder keeps unless told otherwise: the size of its disk."""
+def settled(invocation: Invocation, options: Layer) -> BuilderConfig:
+    """The configuration to start with, and every file that it names looked at. Raises `UserError`."""
+    config = invocation.configuration(options, _implied(invocation.paths, options))
+    if config.kernel:
+        bootfiles.check(Path(config.kernel), Path(config.initrd), Path(config.system_path), config.arch)
+    return config
+
+
+def _implied(paths: BuilderPaths, options: Layer) -> Layer:
+    """What is so unless somebody says otherwise: an existing disk keeps its size, a kernel tells the architecture."""
+    implied: dict[str, Value] = {}
     with suppress(OSError):
-        if size := paths.disk.stat().st_size:
-            return {"disk_size": size}
-    return {}
+        implied["disk_size"] = paths.disk.stat().st_size or None
+    if arch := bootfiles.arch_of_kernel(Path(str(options.get("kernel") or ""))):
+        implied["system"] = arch.nix_system
+    return {name: value for name, value in implied.items() if value is not None}
 
 
 def _bring_up(
