@@ -158,7 +158,13 @@ def _ends_within(pid: int, seconds: float) -> bool:
 @contextmanager
 def lines(argv: Argv) -> Iterator[Iterator[str]]:
     """The output of a program, line by line as it comes; leaving the block ends it."""
-    child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [str(word) for word in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
     try:
         assert child.stdout is not None
         yield iter(child.stdout)

@@ -35,5 +35,6 @@ def command(invocation: Invocation, /, **given: Any) -> int:
     prepare(paths)
     with progress(verbose=True) as shown:
         image = image_for(config, shown)
-    descriptor = os.dup(order(paths, config, image).fileno())
+    with order(paths, config, image) as handed:
+        descriptor = os.dup(handed.fileno())
     process.replace(argv(paths, descriptor, on_demand=config.on_demand), keep=(descriptor,))
