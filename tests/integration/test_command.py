@@ -63,7 +63,7 @@ def test_a_builder_from_its_start_to_its_end(place: Place) -> None:
 def test_what_nix_was_told_before_the_first_start_stays_true(place: Place) -> None:
     """Name, key and host key: all but the jobs, which follow the cores."""
     before = place.ok("machines")
-    port = place.start().err.rsplit("127.0.0.1:", 1)[1].split("\n")[0]
+    port = place.start().err.rsplit("127.0.0.1:", 1)[1].split(".\n")[0]
     during = place.ok("machines")
     assert "Include " in before.err
     assert f"  Port {port}\n" in (place.state / "ssh/config").read_text()

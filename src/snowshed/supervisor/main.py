@@ -21,9 +21,9 @@ from ..paths import BuilderPaths
 from ..ssh.keys import ensure_keys, write_ssh_config
 from ..state import prepare
 from . import activation
-from .plan import Source, closure_source, image_source
+from .plan import Source, closure_source, image_source, machine_spec
 from .service import Service
-from .storage import Lock, write_atomically
+from .storage import Lock, identity, write_atomically
 
 SOCKET_NAME = "ssh"
 """The name of our socket in systemd units (``FileDescriptorName=``) and launchd's ``Sockets``."""
@@ -76,12 +76,15 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     config = order.config
     name, _ = registry.choose(config.driver)
     driver = registry.load(name)
+    source = _source(order)
+    mac, machine_id = identity(paths.mac, paths.machine_id)
+    for problem in driver.check(machine_spec(config, paths, source, mac=mac, machine_id=machine_id)):
+        raise problem
     listeners = activation.activated(SOCKET_NAME) or [activation.bind(config.port)]
     port = _port_of(listeners) or config.port
     ensure_keys(paths)
     write_ssh_config(paths, port)
     write_atomically(paths.last_config, msgspec.json.encode(order))
-    source = _source(order)
     return Service(
         paths, config, source, driver, listeners, listen(paths.control), port, on_demand=on_demand or config.on_demand
     )
