@@ -32,7 +32,7 @@ def advertised(wanted: Iterable[str] | None, *, kvm: bool) -> tuple[str, ...]:
 
 
 class Machine(msgspec.Struct, frozen=True, rename="camel"):
-    """A builder as Nix sees it. `host_key` is ``ssh-ed25519 AAAA…``."""
+    """A builder as Nix sees it. `host_key` is ``ssh-ed25519 AAAA…``; `host` its name for ssh, if not our own alias."""
 
     builder: str
     protocol: str
@@ -43,10 +43,11 @@ class Machine(msgspec.Struct, frozen=True, rename="camel"):
     features: tuple[str, ...]
     host_key: str
     mandatory: tuple[str, ...] = ()
+    host: str = ""
 
     @property
     def uri(self) -> str:
-        return f"{self.protocol}://{USER}@{alias(self.builder)}"
+        return f"{self.protocol}://{USER}@{self.host or alias(self.builder)}"
 
     @property
     def line(self) -> str:

@@ -1,0 +1,49 @@
+# What the modules for macOS and NixOS make of every builder: its files, its command, its part of the ssh configuration.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.snowshed;
+  json = pkgs.formats.json { };
+
+  settingsOf = import ./settings.nix {
+    inherit lib;
+    guest = import ./guest.nix { inherit lib pkgs; };
+  };
+  sshConfig = import ./ssh-config.nix { inherit lib; };
+
+  describe =
+    name: builder:
+    let
+      state = "${cfg.workingDirectory}/${name}";
+      settings = settingsOf builder;
+      key = if builder.allowUserSsh then "${cfg.workingDirectory}/keys/${name}" else "${state}/ssh/id_ed25519";
+    in
+    builder
+    // {
+      inherit
+        key
+        name
+        settings
+        state
+        ;
+      settingsFile = json.generate "snowshed-${name}.json" settings;
+      sshConfig = sshConfig {
+        inherit builder key;
+        knownHosts = "${cfg.workingDirectory}/known_hosts";
+      };
+    };
+in
+{
+  options.services.snowshed.described = lib.mkOption {
+    internal = true;
+    readOnly = true;
+    type = lib.types.attrsOf lib.types.raw;
+    description = "The builders that there are, with what follows from their options.";
+  };
+
+  config.services.snowshed.described = lib.mapAttrs describe (lib.filterAttrs (_: b: b.enable) cfg.builders);
+}
