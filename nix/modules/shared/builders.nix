@@ -30,6 +30,8 @@ let
         settings
         state
         ;
+      # Seconds until a service manager may use force: the guest's own, and a few to tell about it.
+      stopPatience = 15 + (if lib.isInt (settings.stop_grace or null) then settings.stop_grace else 30);
       settingsFile = json.generate "snowshed-${name}.json" settings;
       sshConfig = sshConfig {
         inherit builder key;

@@ -11,6 +11,8 @@ let
   };
 
   direct = guest builder;
+
+  emulate = import ./foreign.nix { inherit lib; } builder;
 in
 lib.recursiveUpdate (said {
   inherit (builder)
@@ -35,11 +37,8 @@ lib.recursiveUpdate (said {
     action = builder.idleAction;
   };
   nix = {
-    inherit (builder)
-      emulate
-      protocol
-      substituters
-      ;
+    inherit emulate;
+    inherit (builder) protocol substituters;
     features = builder.supportedFeatures;
     max_free = builder.maxFree;
     max_jobs = builder.maxJobs;

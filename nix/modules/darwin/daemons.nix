@@ -1,0 +1,101 @@
+# launchd: a daemon for every builder, whose socket launchd holds, and one that makes them known to Nix.
+#
+# macOS names a daemon after its program and lets people switch it off by that name, so the program is not `sh`: a
+# launcher outside the Nix store, which may not be mounted yet, waits for what it is told to start.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.snowshed;
+  json = pkgs.formats.json { };
+
+  launcher = pkgs.callPackage ../../packages/launcher.nix { };
+  installed = "/Library/PrivilegedHelperTools/snowshed";
+
+  daemon = name: builder: {
+    name = "snowshed-${name}";
+    value.serviceConfig = {
+      ProgramArguments = [
+        installed
+        "${cfg.package}/bin/snowshed"
+        "run"
+        "-b"
+        name
+        "--config"
+        "${builder.settingsFile}"
+        "--state-dir"
+        builder.state
+      ];
+      UserName = cfg.user;
+      GroupName = cfg.user;
+      WorkingDirectory = builder.state;
+      Umask = 63; # 0077
+      EnvironmentVariables = {
+        HOME = builder.state;
+        PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
+      };
+      Sockets.ssh = {
+        SockNodeName = "127.0.0.1";
+        SockServiceName = toString builder.port;
+        SockFamily = "IPv4";
+        SockType = "stream";
+      };
+      # A builder that was stopped stays so until somebody connects; one that failed is started again.
+      RunAtLoad = !builder.onDemand.enable;
+      KeepAlive = lib.mkIf (!builder.onDemand.enable) { SuccessfulExit = false; };
+      ExitTimeOut = builder.stopPatience;
+      ProcessType = "Interactive";
+      StandardOutPath = "${builder.state}/service.log";
+      StandardErrorPath = "${builder.state}/service.log";
+    };
+  };
+
+  plan = json.generate "snowshed-registration.json" (
+    import ../shared/registration.nix
+      {
+        inherit lib;
+        ownSystem = "${pkgs.stdenv.hostPlatform.parsed.cpu.name}-linux";
+      }
+      {
+        directory = cfg.workingDirectory;
+        snowshed = "${cfg.package}/bin/snowshed";
+        asUser = [
+          "/usr/bin/sudo"
+          "-n"
+          "-H"
+          "-u"
+          cfg.user
+          "--"
+        ];
+        builders = cfg.described;
+      }
+  );
+in
+{
+  config = lib.mkIf cfg.enable {
+    launchd.daemons = lib.mapAttrs' daemon cfg.described // {
+      snowshed-registration.serviceConfig = {
+        ProgramArguments = [
+          installed
+          "${cfg.package}/libexec/snowshed-register"
+          "${plan}"
+        ];
+        RunAtLoad = true;
+        # Written when a guest starts, which is when it is known what it has.
+        WatchPaths = lib.mapAttrsToList (_: builder: "${builder.state}/vm.pid") cfg.described;
+        StandardErrorPath = "/var/log/snowshed-registration.log";
+      };
+    };
+
+    system.activationScripts.extraActivation.text = lib.mkAfter ''
+      if ! cmp -s ${launcher}/bin/snowshed ${installed}; then
+        install -d -o root -g wheel -m 0755 /Library/PrivilegedHelperTools
+        install -o root -g wheel -m 0755 ${launcher}/bin/snowshed ${installed}.new
+        mv -f ${installed}.new ${installed}
+      fi
+    '';
+  };
+}

@@ -1,0 +1,34 @@
+# The Python package.
+{ lib, python, pyobjc }:
+let
+  inherit (python) pkgs;
+  version = lib.head (
+    builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ../../src/snowshed/__init__.py)
+  );
+in
+pkgs.buildPythonPackage {
+  pname = "snowshed";
+  inherit version;
+  pyproject = true;
+
+  src = lib.fileset.toSource {
+    root = ../..;
+    fileset = lib.fileset.unions [
+      ../../src
+      ../../LICENSE
+      ../../README.md
+      ../../pyproject.toml
+    ];
+  };
+
+  build-system = [ pkgs.hatchling ];
+  dependencies = [
+    pkgs.click
+    pkgs.msgspec
+    pkgs.qemu-qmp
+    pkgs.rich
+  ]
+  ++ pyobjc;
+
+  pythonImportsCheck = [ "snowshed" ];
+}
