@@ -15,6 +15,16 @@ let
   launcher = pkgs.callPackage ../../packages/launcher.nix { };
   installed = "/Library/PrivilegedHelperTools/snowshed";
 
+  # Programs that a driver starts and that macOS does not have.
+  programs =
+    builder:
+    {
+      vfkit = [ pkgs.vfkit ];
+      krunkit = [ pkgs.krunkit ];
+      qemu = [ pkgs.qemu ];
+    }
+    .${builder.driver} or [ ];
+
   daemon = name: builder: {
     name = "snowshed-${name}";
     value.serviceConfig = {
@@ -35,7 +45,15 @@ let
       Umask = 63; # 0077
       EnvironmentVariables = {
         HOME = builder.state;
-        PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
+        PATH = lib.concatStringsSep ":" (
+          map (program: "${program}/bin") (programs builder)
+          ++ [
+            "/usr/bin"
+            "/bin"
+            "/usr/sbin"
+            "/sbin"
+          ]
+        );
       };
       Sockets.ssh = {
         SockNodeName = "127.0.0.1";

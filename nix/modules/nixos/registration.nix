@@ -1,0 +1,75 @@
+# Makes the builders known to root's Nix, whenever one has started: host keys and true features exist only then.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.snowshed;
+  json = pkgs.formats.json { };
+
+  plan = json.generate "snowshed-registration.json" (
+    import ../shared/registration.nix
+      {
+        inherit lib;
+        ownSystem = pkgs.stdenv.hostPlatform.system;
+      }
+      {
+        directory = cfg.workingDirectory;
+        snowshed = "${cfg.package}/bin/snowshed";
+        asUser = [
+          "${pkgs.util-linux}/bin/setpriv"
+          "--reuid=${cfg.user}"
+          "--regid=${cfg.user}"
+          "--init-groups"
+          "--"
+        ];
+        builders = cfg.described;
+      }
+  );
+in
+{
+  config = lib.mkIf cfg.enable {
+    systemd.services.snowshed-registration = {
+      description = "Make Linux builders known to Nix";
+      wantedBy = [ "multi-user.target" ];
+      environment.HOME = cfg.workingDirectory;
+      serviceConfig = {
+        # Nothing waits for it: it may itself wait for a guest that starts.
+        Type = "exec";
+        ExecStart = "${cfg.package}/libexec/snowshed-register ${plan}";
+        # Root's own part is to read a plan and write three files; the rest is done as the builders' user.
+        CapabilityBoundingSet = "CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID";
+        LockPersonality = true;
+        NoNewPrivileges = true;
+        PrivateDevices = true;
+        PrivateNetwork = true;
+        PrivateTmp = true;
+        ProtectClock = true;
+        ProtectControlGroups = true;
+        ProtectHome = true;
+        ProtectHostname = true;
+        ProtectKernelLogs = true;
+        ProtectKernelModules = true;
+        ProtectKernelTunables = true;
+        ProtectSystem = "strict";
+        ReadWritePaths = [ cfg.workingDirectory ];
+        RestrictAddressFamilies = "AF_UNIX";
+        RestrictNamespaces = true;
+        RestrictRealtime = true;
+        RestrictSUIDSGID = true;
+        SystemCallArchitectures = "native";
+      };
+    };
+
+    systemd.paths.snowshed-registration = {
+      description = "Notice that a Linux builder has started";
+      wantedBy = [ "paths.target" ];
+      pathConfig = {
+        PathChanged = lib.mapAttrsToList (_: builder: "${builder.state}/vm.pid") cfg.described;
+        TriggerLimitIntervalSec = 0;
+      };
+    };
+  };
+}
