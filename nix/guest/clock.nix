@@ -17,6 +17,7 @@ in
     description = "The host's time, where there is no clock";
     before = [ "time-set.target" ];
     script = ''
+      [ ! -e "$SETTINGS" ] || . "$SETTINGS"
       [ "$(date +%s)" -ge "''${SNOWSHED_TIME:-0}" ] || date --set "@$SNOWSHED_TIME" > /dev/null
     '';
   };

@@ -48,12 +48,11 @@ in
       Type = "oneshot";
       RemainAfterExit = true;
     };
-    script = ''
-      kind=$(blkid --probe --output value --match-tag TYPE ${device} || :)
-      if [ -z "$kind" ] && cmp --silent --bytes=$((1024 * 1024)) ${device} /dev/zero; then
-        mkfs.ext4 -q -m 1 -L ${contract.labels.data} -E nodiscard,lazy_itable_init=1,lazy_journal_init=1 ${device}
-      fi
-    '';
+    environment = {
+      DATA = device;
+      LABEL = contract.labels.data;
+    };
+    script = builtins.readFile ./format.sh;
   };
 
   # Whatever step of it fails, the mount does.

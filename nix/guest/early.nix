@@ -1,11 +1,12 @@
 # A step of the boot between the seed and everything that depends on what it says: the skeleton of such a unit.
 #
-# Used by ./clock.nix, ./network.nix and ./foreign.nix; the settings are shell variables in it.
+# Used by ./clock.nix, ./network.nix and ./foreign.nix; $SETTINGS is a file of shell variables.
 { contract }:
 {
   description,
   before,
   script,
+  environment ? { },
   path ? [ ],
 }:
 {
@@ -23,9 +24,8 @@
     Type = "oneshot";
     RemainAfterExit = true;
   };
-  script = ''
-    settings=${contract.run_dir}/${contract.seed.environment}
-    [ ! -e "$settings" ] || . "$settings"
-    ${script}
-  '';
+  environment = environment // {
+    SETTINGS = "${contract.run_dir}/${contract.seed.environment}";
+  };
+  inherit script;
 }

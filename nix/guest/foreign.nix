@@ -22,6 +22,8 @@ let
   emulator = pkgs.pkgsStatic.qemu-user.override { hostCpuTargets = [ "${processor}-linux-user" ]; };
 in
 {
+  boot.kernelModules = [ "binfmt_misc" ];
+
   # Where `rosettad` serves Rosetta's cache; the host names the socket in it.
   systemd.tmpfiles.settings.snowshed."/run/rosettad".d.mode = "0755";
 
@@ -32,39 +34,23 @@ in
       pkgs.gnugrep
       pkgs.util-linux
     ];
+    environment = {
+      FEATURES = "${contract.run_dir}/features.conf";
+      PLATFORMS = "${contract.run_dir}/platforms.conf";
+      FOREIGN = foreign;
+      MAGIC = magic.magicOrExtension;
+      MASK = magic.mask;
+      PROBE = "${probe}";
+      EMULATOR = "${emulator}/bin/qemu-${processor}";
+      TABLE = "/proc/sys/fs/binfmt_misc";
+      ROSETTA = contract.shares.rosetta;
+      ROSETTA_DIR = "/run/rosetta";
+      TAGS = "/sys/fs/virtiofs";
+      KVM = "/dev/kvm";
+    };
     script = ''
-      table=/proc/sys/fs/binfmt_misc
-      features="benchmark big-parallel"
-      platforms=
-
-      forget() { [ ! -e $table/snowshed ] || printf -- '-1' > $table/snowshed; }
-      runs() {
-        forget
-        printf '%s' ':snowshed:M::${magic.magicOrExtension}:${magic.mask}:'"$1"':PCF' > $table/register
-        ${probe}
-      }
-      rosetta() {
-        grep -qsx ${contract.shares.rosetta} /sys/fs/virtiofs/*/tag || return 1
-        mkdir -p /run/rosetta
-        mountpoint -q /run/rosetta || mount -t virtiofs -o ro ${contract.shares.rosetta} /run/rosetta
-        runs /run/rosetta/rosetta
-      }
-      emulator() { runs ${emulator}/bin/qemu-${processor}; }
-
-      mountpoint -q $table || mount -t binfmt_misc binfmt_misc $table
-      case " ''${SNOWSHED_EMULATE:-} " in
-        *" ${foreign} "*)
-          if rosetta || emulator; then
-            platforms=${foreign}
-          else
-            echo "nothing here runs programs of ${foreign}" >&2
-            forget
-          fi ;;
-      esac
-      [ ! -e /dev/kvm ] || features="$features kvm nixos-test"
-
-      printf 'system-features = %s\nextra-platforms = %s\n' "$features" "$platforms" \
-        > ${contract.run_dir}/found.conf
-    '';
+      mountpoint -q "$TABLE" || mount -t binfmt_misc binfmt_misc "$TABLE"
+    ''
+    + builtins.readFile ./foreign.sh;
   };
 }

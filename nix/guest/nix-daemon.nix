@@ -22,9 +22,11 @@
         "big-parallel"
       ];
     };
+    # Features as found, unless the host says which; systems as found, whatever the host says.
     extraOptions = ''
+      !include ${contract.run_dir}/features.conf
       !include ${contract.run_dir}/${contract.seed.nix_conf}
-      !include ${contract.run_dir}/found.conf
+      !include ${contract.run_dir}/platforms.conf
     '';
   };
 

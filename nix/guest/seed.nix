@@ -11,8 +11,11 @@
 }:
 let
   names = contract.seed;
-  optional = lib.subtractLists [ names.settings names.host_key names.authorized_keys ] (lib.attrValues names);
-  private = [ names.host_key ] ++ lib.optional (names ? netrc) names.netrc;
+  required = [
+    names.settings
+    names.host_key
+    names.authorized_keys
+  ];
 in
 {
   systemd.services.snowshed-seed = {
@@ -38,24 +41,14 @@ in
       Type = "oneshot";
       RemainAfterExit = true;
     };
-    script = ''
-      fail() { ${say} failed boot "$1"; exit 1; }
-      take() { tar --extract --file /dev/snowshed/seed --no-same-owner --no-same-permissions "$@"; }
-
-      [ -b /dev/snowshed/seed ] || fail "there is no seed disk"
-      umask 077
-      mkdir -p ${contract.run_dir}
-      cd ${contract.run_dir}
-      take ${names.settings} ${names.host_key} ${names.authorized_keys} || fail "the seed disk cannot be read"
-      for name in ${toString optional}; do
-        take "$name" 2>/dev/null || :
-      done
-      chmod 0755 .
-      chmod 0644 -- *
-      for name in ${toString private}; do
-        [ ! -e "$name" ] || chmod 0600 "$name"
-      done
-      ${say} boot
-    '';
+    environment = {
+      SEED = "/dev/snowshed/seed";
+      RUN_DIR = contract.run_dir;
+      REQUIRED = toString required;
+      OPTIONAL = toString (lib.subtractLists required (lib.attrValues names));
+      PRIVATE = toString ([ names.host_key ] ++ lib.optional (names ? netrc) names.netrc);
+      SAY = "${say}";
+    };
+    script = builtins.readFile ./seed.sh;
   };
 }

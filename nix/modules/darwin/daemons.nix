@@ -10,9 +10,8 @@
 }:
 let
   cfg = config.services.snowshed;
-  json = pkgs.formats.json { };
 
-  launcher = pkgs.callPackage ../../packages/launcher.nix { };
+  launcher = pkgs.writeScript "snowshed" (builtins.readFile ../../packages/launcher.sh);
   installed = "/Library/PrivilegedHelperTools/snowshed";
 
   # Programs that a driver starts and that macOS does not have.
@@ -41,6 +40,7 @@ let
       ];
       UserName = cfg.user;
       GroupName = cfg.user;
+      InitGroups = true;
       WorkingDirectory = builder.state;
       Umask = 63; # 0077
       EnvironmentVariables = {
@@ -60,60 +60,58 @@ let
         SockServiceName = toString builder.port;
         SockFamily = "IPv4";
         SockType = "stream";
+        SockPassive = true;
       };
       # A builder that was stopped stays so until somebody connects; one that failed is started again.
       RunAtLoad = !builder.onDemand.enable;
       KeepAlive = lib.mkIf (!builder.onDemand.enable) { SuccessfulExit = false; };
       ExitTimeOut = builder.stopPatience;
+      ThrottleInterval = 1;
+      SoftResourceLimits.NumberOfFiles = 16384;
+      HardResourceLimits.NumberOfFiles = 16384;
       ProcessType = "Interactive";
       StandardOutPath = "${builder.state}/service.log";
       StandardErrorPath = "${builder.state}/service.log";
     };
   };
 
-  plan = json.generate "snowshed-registration.json" (
-    import ../shared/registration.nix
-      {
-        inherit lib;
-        ownSystem = "${pkgs.stdenv.hostPlatform.parsed.cpu.name}-linux";
-      }
-      {
-        directory = cfg.workingDirectory;
-        snowshed = "${cfg.package}/bin/snowshed";
-        asUser = [
-          "/usr/bin/sudo"
-          "-n"
-          "-H"
-          "-u"
-          cfg.user
-          "--"
-        ];
-        builders = cfg.described;
-      }
-  );
+  registration = {
+    ProgramArguments = [
+      installed
+      "${cfg.package}/libexec/snowshed-register"
+      "${cfg.planFile}"
+    ];
+    RunAtLoad = true;
+    # Written when a guest starts, which is when it is known what it has.
+    WatchPaths = lib.mapAttrsToList (_: builder: "${builder.state}/vm.pid") cfg.described;
+    StandardErrorPath = "/var/log/snowshed-registration.log";
+  };
 in
 {
-  config = lib.mkIf cfg.enable {
-    launchd.daemons = lib.mapAttrs' daemon cfg.described // {
-      snowshed-registration.serviceConfig = {
-        ProgramArguments = [
-          installed
-          "${cfg.package}/libexec/snowshed-register"
-          "${plan}"
-        ];
-        RunAtLoad = true;
-        # Written when a guest starts, which is when it is known what it has.
-        WatchPaths = lib.mapAttrsToList (_: builder: "${builder.state}/vm.pid") cfg.described;
-        StandardErrorPath = "/var/log/snowshed-registration.log";
-      };
-    };
+  config = lib.mkMerge [
+    {
+      services.snowshed.asUser = [
+        "/usr/bin/sudo"
+        "-n"
+        "-H"
+        "-u"
+        cfg.user
+        "--"
+      ];
+    }
 
-    system.activationScripts.extraActivation.text = lib.mkAfter ''
-      if ! cmp -s ${launcher}/bin/snowshed ${installed}; then
-        install -d -o root -g wheel -m 0755 /Library/PrivilegedHelperTools
-        install -o root -g wheel -m 0755 ${launcher}/bin/snowshed ${installed}.new
-        mv -f ${installed}.new ${installed}
-      fi
-    '';
-  };
+    (lib.mkIf cfg.enable {
+      launchd.daemons = lib.mapAttrs' daemon cfg.described // {
+        snowshed-registration.serviceConfig = registration;
+      };
+
+      system.activationScripts.extraActivation.text = lib.mkAfter ''
+        if ! cmp -s ${launcher} ${installed}; then
+          install -d -o root -g wheel -m 0755 /Library/PrivilegedHelperTools
+          install -o root -g wheel -m 0755 ${launcher} ${installed}.new
+          mv -f ${installed}.new ${installed}
+        fi
+      '';
+    })
+  ];
 }

@@ -7,38 +7,25 @@
 }:
 let
   cfg = config.services.snowshed;
-  json = pkgs.formats.json { };
-
-  plan = json.generate "snowshed-registration.json" (
-    import ../shared/registration.nix
-      {
-        inherit lib;
-        ownSystem = pkgs.stdenv.hostPlatform.system;
-      }
-      {
-        directory = cfg.workingDirectory;
-        snowshed = "${cfg.package}/bin/snowshed";
-        asUser = [
-          "${pkgs.util-linux}/bin/setpriv"
-          "--reuid=${cfg.user}"
-          "--regid=${cfg.user}"
-          "--init-groups"
-          "--"
-        ];
-        builders = cfg.described;
-      }
-  );
 in
 {
-  config = lib.mkIf cfg.enable {
-    systemd.services.snowshed-registration = {
+  config.services.snowshed.asUser = [
+    "${pkgs.util-linux}/bin/setpriv"
+    "--reuid=${cfg.user}"
+    "--regid=${cfg.user}"
+    "--init-groups"
+    "--"
+  ];
+
+  config.systemd = lib.mkIf cfg.enable {
+    services.snowshed-registration = {
       description = "Make Linux builders known to Nix";
       wantedBy = [ "multi-user.target" ];
       environment.HOME = cfg.workingDirectory;
       serviceConfig = {
         # Nothing waits for it: it may itself wait for a guest that starts.
         Type = "exec";
-        ExecStart = "${cfg.package}/libexec/snowshed-register ${plan}";
+        ExecStart = "${cfg.package}/libexec/snowshed-register ${cfg.planFile}";
         # Root's own part is to read a plan and write three files; the rest is done as the builders' user.
         CapabilityBoundingSet = "CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID";
         LockPersonality = true;
@@ -63,7 +50,7 @@ in
       };
     };
 
-    systemd.paths.snowshed-registration = {
+    paths.snowshed-registration = {
       description = "Notice that a Linux builder has started";
       wantedBy = [ "paths.target" ];
       pathConfig = {

@@ -1,0 +1,163 @@
+"""services.snowshed under the real nix-darwin: plists, ssh configuration, activation, Nix's settings, and refusals."""
+
+from __future__ import annotations
+
+import json
+import plistlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snowshed.service.launchd import Job, launcher, plist
+from snowshed.ssh.config import ssh_config
+
+NIX = Path(__file__).parents[2] / "nix"
+Matches = Callable[[str, str], None]
+Darwin = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def darwin(evaluate: Callable[..., Any]) -> Darwin:
+    return lambda attribute: evaluate("darwin.nix", attribute, darwin=True)
+
+
+@pytest.mark.parametrize("name", ["plain", "several", "virby", "darwinVz"])
+def test_what_a_configuration_becomes(darwin: Darwin, matches: Matches, name: str) -> None:
+    seen = darwin(name)
+    assert seen["toplevel"].endswith(".drv")
+    for builder, settings in seen["settings"].items():
+        matches(f"{name}/settings/{builder}.json", json.dumps(settings, indent=2, sort_keys=True))
+    for daemon, text in seen["daemons"].items():
+        matches(f"{name}/{daemon}", text)
+    for file, text in seen["ssh"].items():
+        matches(f"{name}/{Path(file).name}", text)
+    matches(f"{name}/registration.json", json.dumps(seen["plan"], indent=2))
+    matches(f"{name}/extraActivation.sh", seen["extraActivation"])
+    matches(f"{name}/warnings.txt", "\n".join(seen["warnings"]))
+
+
+def test_nix_is_told_where_to_look(darwin: Darwin) -> None:
+    assert darwin("plain")["nix"] == {
+        "distributedBuilds": True,
+        "builders": "@/etc/nix/machines ; @/var/lib/snowshed/machines",
+        "builders-use-substitutes": True,
+        "build-poll-interval": 1,
+    }
+
+
+def test_the_activation_runs_in_scripts_that_nix_darwin_runs(darwin: Darwin) -> None:
+    """A predecessor's activation had a name of its own, which nix-darwin never calls."""
+    script = darwin("plain")["script"]
+    assert script.index("snowshedClaim /Users/_snowshed") < script.index("setting up launchd services")
+    gone = darwin("off")["script"]
+    assert gone.index("removing service") < gone.index("dscl . -delete /Users/_snowshed")
+
+
+def test_the_disks_stay_unless_somebody_says_otherwise(darwin: Darwin) -> None:
+    off = darwin("off")
+    assert "rm -rf /var/lib/snowshed\n" not in off["script"]
+    assert "rm -rf /var/lib/snowshed\n" in off["purged"]
+
+
+def test_a_daemon_is_what_the_command_would_install(darwin: Darwin) -> None:
+    """Where the two differ, it is on purpose: the socket is always launchd's here, so that no connection is refused."""
+    ours = plistlib.loads(darwin("plain")["daemons"]["org.nixos.snowshed-default.plist"].encode())
+    job = Job(
+        builder="default",
+        program=tuple(ours["ProgramArguments"][1:]),
+        launcher=Path(ours["ProgramArguments"][0]),
+        port=31222,
+        state=Path("/var/lib/snowshed/default"),
+        log=Path("/var/lib/snowshed/default/service.log"),
+        on_demand=False,
+        user="_snowshed",
+        environment=ours["EnvironmentVariables"],
+    )
+    theirs = plist(job)
+    assert {key: value for key, value in ours.items() if key not in ("Label", "Sockets")} == {
+        key: value for key, value in theirs.items() if key != "Label"
+    }
+    assert (NIX / "packages/launcher.sh").read_text() == launcher()
+
+
+def test_ssh_is_told_the_same_as_by_the_command(darwin: Darwin) -> None:
+    text = darwin("plain")["ssh"]["ssh/ssh_config.d/100-snowshed-default.conf"]
+    key = Path("/var/lib/snowshed/default/ssh/id_ed25519")
+    theirs = ssh_config("default", 31222, key, Path("/var/lib/snowshed/known_hosts"))
+
+    def options(config: str) -> dict[str, str]:
+        return dict(line.split(None, 1) for line in config.strip().splitlines())
+
+    differing = {"UserKnownHostsFile", "GlobalKnownHostsFile"}
+    assert {k: v for k, v in options(text).items() if k not in differing} == {
+        k: v for k, v in options(theirs).items() if k not in differing
+    }
+
+
+def test_the_guest_is_the_same_whatever_else_changes(darwin: Darwin) -> None:
+    guest = darwin("guest")
+    assert guest["one"] == guest["other"]
+    assert guest["one"]["system_path"] != guest["richer"]["system_path"]
+
+
+def test_determinate_nix_is_told_in_its_own_way(darwin: Darwin) -> None:
+    seen = darwin("determinate")
+    assert seen["module"]["builders"] == "@/etc/nix/machines ; @/var/lib/snowshed/machines"
+    assert "builders = @/etc/nix/machines ; @/var/lib/snowshed/machines\n" in seen["alone"]
+    assert any("builders = @/etc/nix/machines" in warning for warning in seen["byHand"])
+
+
+def test_nixpkgs_builder_can_be_replaced_by_one_line(darwin: Darwin, matches: Matches) -> None:
+    sizes = darwin("linuxBuilder")["sizes"]
+    assert sizes["toplevel"].endswith(".drv")
+    matches("linuxBuilder/settings/sizes.json", json.dumps(sizes["settings"], indent=2, sort_keys=True))
+    matches("linuxBuilder/machines", sizes["machines"])
+    assert "/var/lib/linux-builder/bob.qcow2" in sizes["script"]
+
+
+def test_only_more_than_sizes_makes_a_guest_of_its_own(darwin: Darwin) -> None:
+    seen = darwin("linuxBuilder")
+    assert "system_path" not in seen["sizes"]["settings"]
+    assert seen["more"]["settings"]["system_path"].startswith("/nix/store/")
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("port", ["b and default have the same port, 31222: set port = 31223"]),
+        (
+            "neighbour",
+            ["port 31022 is that of nix.linux-builder", 'hostName "linux-builder" is that of nix.linux-builder'],
+        ),
+        ("rosettaOnIntel", ["builders.default: Rosetta is for Macs with Apple silicon"]),
+        ("kernelAlone", ["builders.default: a direct boot needs kernelPath, initrdPath and systemPath together"]),
+        ("kvm", ["KVM is Linux's"]),
+        ("krunkit", ["krunkit has no Rosetta", "krunkit cannot write a guest's memory"]),
+        ("sizes", ['memory = "lots" is no size', 'diskSize = "-1G" is no size']),
+        ("name", ["builders.Big One: a builder's name is"]),
+        ("share", ["nix-store and rosetta are names of shares", "given by its absolute path"]),
+        ("directory", ['workingDirectory = "/var" is no directory for this purpose']),
+        ("none", ["has no builder"]),
+        ("uid", ["uid = 350 belongs to another service"]),
+        ("undistributed", ["nix.distributedBuilds is false"]),
+    ],
+)
+def test_what_cannot_be_is_said(darwin: Darwin, case: str, says: list[str]) -> None:
+    messages = darwin("failures")[case]
+    assert len(messages) == len(says), messages
+    assert [word for word in says if not any(word in message for message in messages)] == []
+
+
+def test_what_is_unwise_is_said(darwin: Darwin) -> None:
+    warned = darwin("warned")
+    assert [warning.split(":")[0] for warning in warned["krunkit"]] == ["services.snowshed.builders.default"] * 2
+    assert any("nix.linux-builder is enabled beside" in warning for warning in warned["neighbour"])
+
+
+def test_activation_texts_are_scripts(darwin: Darwin) -> None:
+    for text in (darwin("plain")["script"], darwin("off")["script"]):
+        done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
