@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from functools import partial
 
 from ..errors import NotRunning, SnowshedError, UserError
 from ..model.lifecycle import Event, State, next_state
@@ -23,6 +22,7 @@ from .guest import GuestGoneError, LiveGuest
 from .idle import Leases
 from .journal import Journal
 from .launch import Launcher, explain
+from .restoring import restored
 from .suspension import Suspension
 
 
@@ -192,14 +192,7 @@ class Builder:
         self._to(Event.WAKE)
         try:
             self._suspension.check(self._launcher.fingerprint())
-            verified = asyncio.create_task(asyncio.to_thread(self._suspension.verify), name="verify memory")
-            try:
-                memory = self._launcher.paths.suspend_state
-                await self._adopt(
-                    self._launcher.restore(memory, partial(self._consume, verified)), cold_on_failure=True
-                )
-            finally:
-                await asyncio.wait((verified,))
+            await self._adopt(restored(self._launcher, self._suspension), cold_on_failure=True)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -208,11 +201,6 @@ class Builder:
             await self._boot(Event.COLD)
         else:
             self._suspension.sweep()
-
-    async def _consume(self, verified: asyncio.Task[None]) -> None:
-        """The last step before the guest continues: its memory is what was written, and is never used again."""
-        await asyncio.shield(verified)
-        self._suspension.consume()
 
     async def _adopt(self, coming: Awaitable[LiveGuest], *, cold_on_failure: bool = False) -> None:
         """Take over the guest that `coming` brings; its failure is the builder's, unless a cold boot follows."""
