@@ -70,6 +70,16 @@ def arch_of_kernel(kernel: Path) -> Arch | None:
 
 def check(kernel: Path, initrd: Path, system: Path, arch: Arch) -> None:
     """Raise `UserError` unless a machine of `arch` can boot `system` with these files, as far as files tell."""
+    check_kernel(kernel, initrd, arch)
+    if not (system / "init").exists():
+        raise UserError(
+            f"The system {system} cannot be booted: it has no `init`.",
+            "Give the path of a NixOS system, such as config.system.build.toplevel.",
+        )
+
+
+def check_kernel(kernel: Path, initrd: Path, arch: Arch) -> None:
+    """Raise `UserError` unless these are a kernel for `arch` and an initrd."""
     kinds = (_kind(kernel, "kernel"), _kind(initrd, "initrd"))
     if kinds[0] is Kind.INITRD and kinds[1] in KERNELS:
         raise UserError("Kernel and initrd are swapped.", f"Use --kernel {initrd} --initrd {kernel}.")
@@ -84,11 +94,6 @@ def check(kernel: Path, initrd: Path, system: Path, arch: Arch) -> None:
         raise UserError(
             f"The initrd {initrd} is not one: it is {kinds[1]}.",
             "Use the file that was made beside the kernel, a cpio archive that may be compressed.",
-        )
-    if not (system / "init").exists():
-        raise UserError(
-            f"The system {system} cannot be booted: it has no `init`.",
-            "Give the path of a NixOS system, such as config.system.build.toplevel.",
         )
 
 

@@ -70,6 +70,21 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
     return frozenset()
 
 
+def processor() -> str:
+    """A text that changes with the host's processor, as far as a guest that uses it directly can see."""
+    return identity(_read(Path("/proc/cpuinfo"))) or f"{platform.machine()} {platform.processor()}"
+
+
+_IDENTIFYING = {"vendor_id", "cpu family", "model", "model name", "stepping", "flags", "vmx flags"}
+_IDENTIFYING |= {"Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"}
+
+
+def identity(cpuinfo: str) -> str:
+    """What `cpuinfo` says of the first processor itself, without its clock and its place among the others."""
+    first = cpuinfo.partition("\n\n")[0]
+    return "\n".join(line for line in first.splitlines() if line.partition(":")[0].strip() in _IDENTIFYING)
+
+
 def _kvm_obstacle(host: Host) -> str:
     if host.kvm:
         return f"KVM cannot be used: {host.kvm}"

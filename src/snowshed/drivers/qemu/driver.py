@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ...errors import GuestError, SnowshedError, UserError
-from ...model.machine import MachineSpec, Network
+from ...model.machine import Accelerator, EfiBoot, MachineSpec, Network
 from ...process import Child
 from ..base import Capabilities, Driver, GuestNetwork, Launch
 from . import accel, binary, vsock
 from .argv import GUEST_ADDRESS, Engine, Wiring, arguments, cpu
 from .channels import Channels
+from .checks import nests, problems
 from .ending import refusal
+from .firmware import find_firmware, make_variables
 from .proof import prove
 from .vm import QemuVm
 
@@ -30,7 +31,10 @@ class QemuDriver(Driver):
     name = "qemu"
 
     def capabilities(self, spec: MachineSpec) -> Capabilities:
-        engine, reason = self._engine(spec)
+        try:
+            engine, reason = self._engine(spec)
+        except UserError as error:
+            return Capabilities(accelerator="none", accelerator_reason=error.message.rstrip("."))
         shares = ", ".join(share.tag for share in spec.shares)
         return Capabilities(
             accelerator=str(engine.accelerator),
@@ -39,15 +43,17 @@ class QemuDriver(Driver):
             suspend=not spec.shares,
             suspend_blocker=f"QEMU cannot save a VM with a shared directory ({shares})" if spec.shares else "",
             vsock=vsock.works(),
-            shares=sys.platform == "linux",
+            shares=engine.platform == "linux",
+            nested=nests(engine.accelerator),
+            efi=engine.firmware is not None,
         )
 
     def check(self, spec: MachineSpec) -> list[SnowshedError]:
         try:
-            self._engine(spec)
+            engine, _ = self._engine(spec)
         except UserError as error:
             return [error]
-        return []
+        return list(problems(spec, engine))
 
     def network(self, spec: MachineSpec) -> GuestNetwork:
         if spec.network is Network.NAT:
@@ -58,14 +64,18 @@ class QemuDriver(Driver):
 
     def fingerprint(self, spec: MachineSpec) -> str:
         engine, _ = self._engine(spec)
-        words = "\0".join(arguments(spec, engine, Wiring(0, 0, 0)))
-        digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+        shares = {share.tag: 0 for share in spec.shares}
+        words = arguments(spec, engine, Wiring(0, 0, 0, shares, (0, 0) if vsock.works() else None))
+        processor = accel.processor() if engine.accelerator is not Accelerator.TCG else ""
+        digest = hashlib.sha256("\0".join([*words, processor]).encode()).hexdigest()[:16]
         version = ".".join(map(str, engine.version))
         return f"qemu {version} {engine.accelerator} {cpu(spec, engine)} {digest}"
 
     async def start(self, spec: MachineSpec, launch: Launch, *, restore: Path | None = None) -> QemuVm:
         engine, _ = await asyncio.to_thread(self._engine, spec)
         async with AsyncExitStack() as undo:
+            if isinstance(spec.boot, EfiBoot) and engine.firmware is not None:
+                make_variables(spec.boot.variables, engine.firmware)
             channels = Channels(vsock.claim())
             undo.callback(channels.close)
             argv = arguments(spec, engine, channels.wiring(), incoming=restore is not None)
@@ -89,7 +99,7 @@ class QemuDriver(Driver):
         accelerator, reason = accel.choose(
             spec.accelerator, spec.arch, host, lambda candidate: prove(program, spec.arch, candidate)
         )
-        return Engine(program, version, accelerator, platform=host.platform), reason
+        return Engine(program, version, accelerator, host.platform, find_firmware(spec.arch, program)), reason
 
 
 async def _step(vm: QemuVm, failure: str, step: Callable[[], Awaitable[None]]) -> None:
