@@ -161,7 +161,9 @@ def _why_not(path: Path, error: OSError) -> SnowshedError:
     return GuestError(f"The builder's control socket {path} cannot be used: {error}.", "Look at `snowshed logs`.")
 
 
-def _gone(doing: str) -> GuestError:
+def _gone(doing: str) -> SnowshedError:
+    if doing in ("greet", "status"):  # it was asked whether it is there, and it is not any more
+        return NotRunning("The builder's supervisor has just ended.", "`snowshed logs` shows its last words.")
     return GuestError(
         f"The builder's supervisor went away before it had answered `{doing}`.", "`snowshed logs` shows its last words."
     )

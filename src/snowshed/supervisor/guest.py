@@ -27,6 +27,10 @@ _COUNT_BUILDS = (
 """Counts the processes of Nix's build users, who have the ids 30001 to 31000 in both guests."""
 
 
+LAST_BREATH = 0.5
+"""Seconds between the first sign of a VM's end and its last."""
+
+
 class GuestGoneError(GuestError):
     """The VM ended while something was waiting for it."""
 
@@ -61,7 +65,7 @@ class LiveGuest:
         task = asyncio.ensure_future(wanted)
         try:
             await asyncio.wait((task, self.ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
+            if task.done() and not await self._failed_by_end(task):
                 return task.result()
             if self.ended.done():
                 raise GuestGoneError(f"The VM ended before {what}: {self.ended.result().detail}.")
@@ -70,6 +74,13 @@ class LiveGuest:
             if not task.done():
                 task.cancel()
                 await asyncio.wait((task,))
+
+    async def _failed_by_end(self, task: asyncio.Future[T]) -> bool:
+        """Whether `task` failed because the VM is ending: its sockets may tell before its process is gone."""
+        if task.cancelled() or task.exception() is None:
+            return False
+        await asyncio.wait((self.ended,), timeout=LAST_BREATH)
+        return self.ended.done()
 
     async def connect(self) -> socket.socket:
         """A connection to the guest's sshd."""
