@@ -18,7 +18,7 @@ import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .errors import GuestError, UserError
 
@@ -74,6 +74,64 @@ def run(
             f"The command was: {pasteable(argv)}",
         )
     return done.stdout.decode(errors="replace")
+
+
+class Outcome(NamedTuple):
+    """How a program ended: its exit status, and what it said on both streams."""
+
+    status: int
+    out: str
+    err: str
+
+
+def attempt(argv: Argv, *, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 10.0) -> Outcome:
+    """Run a program to its end, whatever that is. Never raises: 127 is the status of one that cannot be started, and
+    124 that of one that was killed after `timeout` seconds (as timeout(1) has it)."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in argv],
+            input=stdin,
+            capture_output=True,
+            env=None if env is None else {**os.environ, **env},
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as late:
+        return Outcome(124, _text(late.stdout), _text(late.stderr) or f"it did not end in {timeout:.0f} s")
+    except OSError as error:
+        return Outcome(127, "", f"{argv[0]}: {error.strerror}")
+    return Outcome(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def exchange(argv: Argv, say: bytes, count: int, *, timeout: float) -> tuple[bytes, str]:
+    """Start a program, tell it `say`, and return the first `count` bytes that it answers, with its error output; then
+    end it. Fewer bytes where it ends, or says no more, within `timeout` seconds. Its input stays open meanwhile."""
+    try:
+        child = subprocess.Popen(
+            [str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except OSError as error:
+        return b"", f"{argv[0]}: {error.strerror}"
+    assert child.stdin is not None
+    assert child.stdout is not None
+    answer, deadline = b"", time.monotonic() + timeout
+    try:
+        with suppress(BrokenPipeError):
+            child.stdin.write(say)
+            child.stdin.flush()
+        while len(answer) < count and select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            more = os.read(child.stdout.fileno(), count - len(answer))
+            if not more:
+                break
+            answer += more
+    finally:
+        child.kill()
+        with suppress(BrokenPipeError):
+            _, errors = child.communicate()
+    return answer, _text(errors)
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace")
 
 
 def status_of(argv: Argv) -> int:

@@ -61,6 +61,11 @@ def format_size(size: int) -> str:
     return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`number` things for people: ``1 lease``, ``2 leases``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def parse_duration(text: str | float, *, plain_unit: float = 1.0) -> float:
     """The number of seconds that `text` names: ``90``, ``1.5s``, ``10min``, ``3h``, ``250ms``.
 

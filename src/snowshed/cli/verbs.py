@@ -27,6 +27,7 @@ VERBS = {
     "stop": "Shut the guest down and end the builder.",
     "gc": "Collect garbage in the guest's store and give freed space back.",
     "destroy": "Delete the builder: disk, keys, logs.",
+    "doctor": "What is wrong here, and what to do about it.",
     "image": "Make, list and delete what guests boot from.",
     "config": "Show and check the configuration.",
 }
