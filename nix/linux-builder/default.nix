@@ -14,18 +14,17 @@
 lib.makeOverridable (
   { modules }:
   let
-    system = lib.replaceStrings [ "darwin" ] [ "linux" ] pkgs.stdenv.hostPlatform.system;
-
     guest =
       modules:
       import ../guest/eval.nix {
         nixpkgs = pkgs.path;
-        inherit system;
+        system = lib.mkDefault (lib.replaceStrings [ "darwin" ] [ "linux" ] pkgs.stdenv.hostPlatform.system);
         modules = [ ./options.nix ] ++ modules;
       };
 
     own = guest modules;
     inherit (own) config options;
+    inherit (config.nixpkgs.hostPlatform) system;
 
     # Whether anything was said but sizes and a name: then there is another system to build.
     systemOf =
@@ -34,11 +33,15 @@ lib.makeOverridable (
 
     settings = import ./settings.nix {
       inherit lib config options;
-      direct = lib.optionalAttrs (!sameAsAlways) {
-        kernel = "${config.system.build.kernel}/${config.system.boot.loader.kernelFile}";
-        initrd = "${config.system.build.initialRamdisk}/${config.system.boot.loader.initrdFile}";
-        system_path = "${config.system.build.toplevel}";
-      };
+      boots =
+        if sameAsAlways then
+          { image = "${pkgs.callPackage ../packages/debian-image.nix { inherit snowshed system; }}"; }
+        else
+          {
+            kernel = "${config.system.build.kernel}/${config.system.boot.loader.kernelFile}";
+            initrd = "${config.system.build.initialRamdisk}/${config.system.boot.loader.initrdFile}";
+            system_path = "${config.system.build.toplevel}";
+          };
     };
     settingsFile = (pkgs.formats.json { }).generate "linux-builder.json" settings;
 

@@ -1,10 +1,10 @@
-# The settings file for a builder in the place of nixpkgs'. `direct` is what it boots if not the image: a guest with the
+# The settings file for a builder in the place of nixpkgs'. `boots` is the image, or a guest with the
 # user's own configuration. What nobody set is left to snowshed, which knows the host.
 {
   lib,
   config,
   options,
-  direct,
+  boots,
 }:
 let
   inherit (config.virtualisation) darwin-builder;
@@ -24,4 +24,4 @@ in
 // lib.optionalAttrs (set ours.memorySize || set ours.darwin-builder.memorySize) {
   memory = config.virtualisation.memorySize;
 }
-// direct
+// boots

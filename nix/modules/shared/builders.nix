@@ -11,7 +11,10 @@ let
 
   settingsOf = import ./settings.nix {
     inherit lib;
-    guest = import ./guest.nix { inherit lib pkgs; };
+    guest = import ./guest.nix {
+      inherit lib pkgs;
+      snowshed = cfg.package;
+    };
   };
   sshConfig = import ./ssh-config.nix { inherit lib; };
 

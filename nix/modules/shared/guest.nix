@@ -1,12 +1,18 @@
-# What a builder boots directly, if it does: the paths that were given, or a NixOS guest with the user's extraConfig.
-{ lib, pkgs }:
+# What a builder boots: the image or the paths that were given, a NixOS guest with the user's extraConfig, or the image
+# that belongs to this snowshed.
+{
+  lib,
+  pkgs,
+  snowshed,
+}:
 builder:
 let
   ownSystem = "${pkgs.stdenv.hostPlatform.parsed.cpu.name}-linux";
+  system = if builder.system != null then builder.system else ownSystem;
 
   guest = import ../../guest/eval.nix {
     nixpkgs = pkgs.path;
-    system = if builder.system != null then builder.system else ownSystem;
+    inherit system;
     modules = [ builder.extraConfig ];
   };
 
@@ -19,9 +25,13 @@ if builder.extraConfig != null then
     initrd = "${build.initialRamdisk}/${files.initrdFile}";
     system_path = "${build.toplevel}";
   }
-else
+else if builder.kernelPath != null then
   {
     kernel = builder.kernelPath;
     initrd = builder.initrdPath;
     system_path = builder.systemPath;
   }
+else if builder.image != null then
+  { inherit (builder) image; }
+else
+  { image = "${pkgs.callPackage ../../packages/debian-image.nix { inherit snowshed system; }}"; }

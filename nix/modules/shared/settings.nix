@@ -10,22 +10,18 @@ let
     read_only = directory.readOnly;
   };
 
-  direct = guest builder;
-
   emulate = import ./foreign.nix { inherit lib; } builder;
 in
-lib.recursiveUpdate (said {
+lib.recursiveUpdate (said (guest builder // {
   inherit (builder)
     cores
     driver
-    image
     memory
     network
     port
     rosetta
     system
     ;
-  inherit (direct) kernel initrd system_path;
   accel = builder.accelerator;
   disk_size = builder.diskSize;
   nested_virtualization = builder.nestedVirtualization;
@@ -46,4 +42,4 @@ lib.recursiveUpdate (said {
     speed_factor = builder.speedFactor;
     trusted_public_keys = builder.trustedPublicKeys;
   };
-}) builder.settings
+})) builder.settings

@@ -66,11 +66,22 @@ def build(arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Repo
         _require_space(apt, packages)
         files = apt.download(packages, report)
         with _workshop() as folder:
-            kernel = rootfs.assemble(folder / "tree", files, report)
-            _pack(folder, kernel, report)
-            manifest = _describe(folder, arch, suite, digest, kernel, packages)
+            manifest = make(folder, arch, suite, packages, files, report)
             image = _publish(folder, target, manifest)
     return Built(image, fresh=True, stale_lists=not up_to_date)
+
+
+def make(
+    folder: Path, arch: Arch, suite: str, packages: Sequence[Package], files: Sequence[Path], report: Report
+) -> Manifest:
+    """Put the image's files together in `folder` from the `files` of `packages`, and describe them.
+
+    Raises `UserError` for a tool that the host lacks, `GuestError` for one that failed.
+    """
+    kernel = rootfs.assemble(folder / "tree", files, report)
+    _pack(folder, kernel, report)
+    digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
+    return _describe(folder, arch, suite, digest, kernel, packages)
 
 
 def _require_tools() -> None:

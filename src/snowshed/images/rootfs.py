@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from .. import process
-from ..errors import GuestError
+from ..errors import GuestError, UserError
 from ..guest.contract import contract
 from . import initrd
+from .depmod import depmod
 from .progress import Report
 from .recipe import DATA, recipe
 
@@ -82,13 +83,22 @@ def _prune(tree: Path) -> None:
 
 
 def _prune_modules(tree: Path, kernel: Kernel) -> None:
-    depmod: list[str | Path] = [process.find("depmod", _TOOLS_HINT.format("kmod")), "-b", tree, kernel.release]
-    process.run(depmod)
+    _depmod(tree, kernel)
     dependencies = initrd.parse_dependencies((kernel.modules / "modules.dep").read_text())
     keep = modules_to_keep(dependencies)
     for path, _ in (entry for name, entry in dependencies.items() if name not in keep):
         (kernel.modules / path).unlink()
-    process.run(depmod)
+    _depmod(tree, kernel)
+
+
+def _depmod(tree: Path, kernel: Kernel) -> None:
+    """By kmod's own program, or by ours where a host has none (macOS)."""
+    try:
+        program = process.find("depmod", "")
+    except UserError:
+        depmod(kernel.modules)
+    else:
+        process.run([program, "-b", tree, kernel.release])
 
 
 def modules_to_keep(dependencies: initrd.Dependencies) -> set[str]:
