@@ -154,7 +154,7 @@ def _pack(folder: Path, kernel: rootfs.Kernel, report: Report) -> None:
     report("disk image")
     mkfs = process.find("mkfs.erofs", _EROFS_HINT)
     process.run(
-        [mkfs, "-zlz4hc", "-T0", "-U", _UUID, "--all-root", folder / manifests.ROOT, folder / "tree"],
+        [mkfs, "-T0", "-U", _UUID, "--all-root", folder / manifests.ROOT, folder / "tree"],
     )
 
 
