@@ -86,7 +86,7 @@ def make(
 
 def _require_tools() -> None:
     """Say what is missing before anything is downloaded."""
-    needed = {"apt-get": "apt", "dpkg-deb": "dpkg", "depmod": "kmod", "mkfs.erofs": "erofs-utils"}
+    needed = {"apt-get": "apt", "dpkg-deb": "dpkg", "mkfs.erofs": "erofs-utils"}
     missing = {}
     for program, package in needed.items():
         try:
