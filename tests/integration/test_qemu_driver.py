@@ -193,8 +193,9 @@ async def test_a_failed_save_leaves_a_vm_that_can_be_resumed_and_no_file(
     qemu.fail("save-fails")
     async with running(tmp_path, spec) as (vm, _):
         await vm.pause()
-        with pytest.raises(GuestError, match="No space left on device"):
+        with pytest.raises(GuestError, match="No space left on device") as caught:
             await vm.save(tmp_path / "memory")
+        assert "Make room" in caught.value.hint
         assert not (tmp_path / "memory").exists()
         await vm.resume()
         assert await greeting(vm) == BANNER

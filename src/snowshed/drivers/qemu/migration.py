@@ -101,7 +101,9 @@ class Migration:
             await finish(self._take_back(monitor, outcome), name="take a migration back")
             raise
         if ended != "completed":
-            raise GuestError(f"The guest's memory could not be saved: {await _reason(monitor, ended)}.")
+            reason = await _reason(monitor, ended)
+            hint = "Make room; the guest can go on meanwhile." if "No space" in reason else ""
+            raise GuestError(f"The guest's memory could not be saved: {reason}.", hint)
 
     async def _take_back(self, monitor: Monitor, outcome: asyncio.Future[str]) -> None:
         """End a migration under way; returns when the VM can be continued."""
