@@ -16,9 +16,11 @@ from pathlib import Path
 import msgspec
 
 from ..errors import SnowshedError, UserError
-from ..model.machine import Accelerator, Arch, LinuxBoot, MachineSpec, arch_of_machine
+from ..model.machine import Accelerator, Arch, LinuxBoot, MachineSpec, Network, arch_of_machine
+from ..network.nat import NatAddress
 from ..process import run
 from ..units import MIB
+from .base import Launch
 
 ROSETTA_FOR_LINUX = Path("/Library/Apple/usr/libexec/oah/RosettaLinux/rosetta")
 INSTALL_ROSETTA = "Install it with `softwareupdate --install-rosetta --agree-to-license`, or leave --rosetta out."
@@ -92,6 +94,13 @@ def fingerprint(driver: str, version: str, mac: Mac, spec: MachineSpec) -> str:
     """A text that names driver, version, operating system and the whole of `spec`."""
     digest = hashlib.sha256(msgspec.json.encode(spec, enc_hook=str)).hexdigest()
     return f"{driver} {version} on {mac.build or 'unknown'}: {digest}"
+
+
+def nat_address(spec: MachineSpec, launch: Launch) -> NatAddress | None:
+    """The guest's address on the host's NAT network, noted in ``guest-ip``; None where the guest is on no network."""
+    if spec.network is not Network.NAT:
+        return None
+    return NatAddress(spec.mac, spec.name, launch.state / "guest-ip" if launch.state else None)
 
 
 def problems(spec: MachineSpec, mac: Mac, *, driver: str, least: tuple[int, int]) -> list[SnowshedError]:

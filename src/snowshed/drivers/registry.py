@@ -18,6 +18,7 @@ from .base import Driver
 
 DRIVERS = {
     "qemu": "snowshed.drivers.qemu.driver:QemuDriver",
+    "vz": "snowshed.drivers.vz.driver:VzDriver",
     "vfkit": "snowshed.drivers.vfkit.driver:VfkitDriver",
     "krunkit": "snowshed.drivers.krunkit.driver:KrunkitDriver",
 }

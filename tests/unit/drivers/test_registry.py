@@ -48,7 +48,7 @@ def test_this_host_has_a_choice() -> None:
     assert choose("auto")[0] in ("qemu", "vz", "vfkit")
 
 
-@pytest.mark.parametrize("name", ["qemu", "vfkit", "krunkit"])
+@pytest.mark.parametrize("name", ["qemu", "vz", "vfkit", "krunkit"])
 def test_every_driver_loads_on_every_host(name: str) -> None:
     assert load(name).name == name
 
@@ -56,4 +56,4 @@ def test_every_driver_loads_on_every_host(name: str) -> None:
 def test_an_unknown_driver_is_the_users_error() -> None:
     with pytest.raises(UserError, match="no driver called 'vmware'") as caught:
         load("vmware")
-    assert "krunkit, qemu, vfkit" in caught.value.hint
+    assert "krunkit, qemu, vfkit, vz" in caught.value.hint

@@ -13,9 +13,9 @@ from ...model.machine import MachineSpec, Network
 from ...network.card import card_pair
 from ...process import Child, find, run
 from ..base import Capabilities, Driver, GuestNetwork, Launch, MemoryFigures, Vm
-from ..mac import BREW, Mac, fingerprint, may_write, problems, this_mac
+from ..mac import BREW, Mac, fingerprint, may_write, nat_address, problems, this_mac
 from ..vfkit.argv import Places, socket_problems, version_in
-from ..vfkit.begin import Start, dead_end, nat_of
+from ..vfkit.begin import Start, dead_end
 from ..vfkit.vm import RestVm, sweep
 from . import argv, vmnet
 
@@ -98,7 +98,7 @@ class KrunkitDriver(Driver):
             await start.release()
             raise
         words = argv.arguments(program, spec, places, card=card.fileno() if card else None)
-        return await start.run(KrunkitVm, words, nat_of(spec, launch), keep=[card] if card else [])
+        return await start.run(KrunkitVm, words, nat_address(spec, launch), keep=[card] if card else [])
 
     async def _nat(self, start: Start) -> socket.socket:
         """The guest's end of a socket pair whose other end vmnet-helper serves."""

@@ -96,10 +96,3 @@ def dead_end(spec: MachineSpec, start: Start) -> socket.socket | None:
     end = DeadEnd()
     start.holds(end.close)
     return end.card
-
-
-def nat_of(spec: MachineSpec, launch: Launch) -> NatAddress | None:
-    """The guest's address on the NAT network, where it is on one."""
-    if spec.network is not Network.NAT:
-        return None
-    return NatAddress(spec.mac, spec.name, launch.state / "guest-ip" if launch.state else None)

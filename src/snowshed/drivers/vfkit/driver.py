@@ -9,9 +9,9 @@ from ...errors import GuestError, SnowshedError, UserError
 from ...model.machine import EfiBoot, MachineSpec, Network
 from ...process import find, run
 from ..base import Capabilities, Driver, GuestNetwork, Launch, Vm
-from ..mac import BREW, Mac, fingerprint, may_write, problems, this_mac
+from ..mac import BREW, Mac, fingerprint, may_write, nat_address, problems, this_mac
 from . import argv
-from .begin import Start, dead_end, nat_of
+from .begin import Start, dead_end
 from .vm import VfkitVm, sweep
 
 SUSPEND_BLOCKER = "vfkit cannot save a VM's memory (vfkit issue 449)"
@@ -81,4 +81,4 @@ class VfkitDriver(Driver):
             card=card.fileno() if card else None,
         )
         words = argv.arguments(program, spec, places, found)
-        return await start.run(VfkitVm, words, nat_of(spec, launch), keep=[card] if card else [])
+        return await start.run(VfkitVm, words, nat_address(spec, launch), keep=[card] if card else [])

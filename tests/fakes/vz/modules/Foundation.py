@@ -1,0 +1,7 @@
+"""``import Foundation`` on Linux: the stand-in's."""
+
+import sys
+
+from fakes.vz.process import standin
+
+sys.modules[__name__] = standin().framework().foundation  # type: ignore[assignment]
