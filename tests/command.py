@@ -74,8 +74,13 @@ class Place:
     def ok(self, *words: str) -> Done:
         """Run `snowshed` and see that it succeeds."""
         done = self.run(*words)
-        assert done.status == 0, done.words
+        assert done.status == 0, f"{done.words}\n{self.log()}"
         return done
+
+    def log(self) -> str:
+        """What the default builder's supervisor said."""
+        file = self.state / "supervisor.log"
+        return file.read_text() if file.exists() else ""
 
     def start(self, *words: str) -> Done:
         """Start the default builder, small and on a port of its own."""

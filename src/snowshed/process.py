@@ -231,6 +231,17 @@ def lines(argv: Argv) -> Iterator[Iterator[str]]:
         child.wait()
 
 
+@contextmanager
+def beside(argv: Argv) -> Iterator[None]:
+    """A program that talks on our standard error while the block runs; leaving the block ends it."""
+    child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait()
+
+
 class Child:
     """A program that runs beside us and dies with us.
 

@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
@@ -30,12 +30,16 @@ def prepare(paths: BuilderPaths) -> None:
             raise _unusable(folder, error) from error
     if not os.access(paths.state, os.W_OK | os.X_OK):
         raise _unusable(paths.state, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if paths.runtime != paths.state:
-        _prepare_runtime(paths.runtime)
 
 
-def _prepare_runtime(folder: Path) -> None:
-    """The short stand-in for sockets may lie in a directory that everybody can write: it has to be ours alone."""
+def prepare_runtime(paths: BuilderPaths) -> None:
+    """Make the place for sockets, where that is not the state directory itself. Raises `UserError`.
+
+    It may lie in a directory that everybody can write: it has to be ours alone.
+    """
+    if paths.runtime == paths.state:
+        return
+    folder = paths.runtime
     try:
         folder.mkdir(mode=PRIVATE, exist_ok=True)
     except OSError as error:
@@ -46,6 +50,13 @@ def _prepare_runtime(folder: Path) -> None:
             f"{folder} is not a private directory of yours, so no socket can be put there.",
             "Remove it, or choose a shorter --state-dir, which needs no such directory.",
         )
+
+
+def leave_runtime(paths: BuilderPaths) -> None:
+    """Take away what `prepare_runtime` made, if nothing is in it."""
+    if paths.runtime != paths.state:
+        with suppress(OSError):
+            paths.runtime.rmdir()
 
 
 def _unusable(folder: Path, error: OSError) -> UserError:

@@ -233,11 +233,14 @@ def test_what_a_crash_leaves_behind_does_not_matter(place: Place) -> None:
     with_patience(lambda: place.processes() == {})
     left = {path.name for path in place.state.iterdir()}
     assert {"control.sock", "vm.pid", "supervisor.lock", "vm.lock"} <= left
-    assert json.loads(place.run("status", "--json").out)["state"] == "stopped"
+    after = json.loads(place.run("status", "--json").out)
+    assert after["state"] == "stopped"
+    assert "It was cut off while it was running" in after["notices"][0]
     assert place.ok("stop").err == "The builder default is not running.\n"
     refused(place.run("ssh"), "is not running", status=3)
     place.start()
     place.ok("stop")
+    assert json.loads(place.run("status", "--json").out)["notices"] == []
 
 
 def test_a_damaged_memory_of_the_last_start_is_no_obstacle(place: Place) -> None:
@@ -286,6 +289,16 @@ def test_ctrl_c_twice_is_no_more_than_once(place: Place) -> None:
     with_patience(lambda: place.qemu.journal("start"))
     os.killpg(process.pid, signal.SIGINT)
     taken_back(interrupt(process), place)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "terminal-gone"])
+def test_a_start_that_is_ended_is_taken_back_as_well(number: signal.Signals, place: Place) -> None:
+    place.qemu.fail("boot-hangs=sshd")
+    process = place.spawn("start", *SMALL, "--port", str(free_port()))
+    with_patience(lambda: place.qemu.journal("start"))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    taken_back(Done(process.returncode, out, err), place)
 
 
 def test_a_boot_that_fails_is_taken_back_too(place: Place) -> None:

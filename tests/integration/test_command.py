@@ -131,6 +131,23 @@ def test_the_command_and_its_reader_know_each_other_by_nothing_but_the_pipe(plac
     place.ok("stop")
 
 
+def test_a_builder_keeps_its_system_and_its_port(place: Place) -> None:
+    """Its store is for the one, and Nix knows the other."""
+    place.start("-b", "arm", "--system", "aarch64-linux")
+    arm = json.loads(place.run("status", "--json", "-b", "arm").out)
+    place.ok("stop", "-b", "arm")
+    place.ok("start", "-b", "arm", "--memory", "512")
+    again = json.loads(place.run("status", "--json", "-b", "arm").out)
+    assert (again["system"], again["port"]) == (arm["system"], arm["port"]) == ("aarch64-linux", arm["port"])
+    assert f"port = {arm['port'] + 1}\n" in place.ok("config", "show").out
+    place.ok("destroy", "-b", "arm", "--yes")
+
+
+def test_the_guests_console_on_standard_error(place: Place) -> None:
+    assert "snowshed-stage: nix" in place.start("--verbose").err
+    place.ok("stop")
+
+
 def test_destroy_stops_what_runs_and_keeps_the_configuration(place: Place) -> None:
     config = place.home / ".config/snowshed/default.toml"
     config.parent.mkdir(parents=True)
@@ -175,8 +192,7 @@ def test_a_state_directory_with_a_path_too_long_for_a_socket(place: Place, tmp_p
     state.parent.mkdir()
     place.start("--state-dir", str(state))
     assert "default is running" in place.ok("status", "--state-dir", str(state)).out
-    place.ok("destroy", "--yes", "--state-dir", str(state))
-    assert not state.exists()
+    place.ok("stop", "--state-dir", str(state))
     assert not BuilderPaths("default", state).runtime.exists()
 
 

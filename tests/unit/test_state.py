@@ -10,7 +10,7 @@ import pytest
 
 from snowshed.errors import UserError
 from snowshed.paths import BuilderPaths
-from snowshed.state import builders, held, is_builder, prepare
+from snowshed.state import builders, held, is_builder, leave_runtime, prepare, prepare_runtime
 
 
 def test_a_lock_is_held_exactly_while_somebody_holds_it(tmp_path: Path) -> None:
@@ -39,9 +39,22 @@ def test_a_socket_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypa
     paths.runtime.chmod(0o777)
     try:
         with pytest.raises(UserError, match="not a private directory"):
-            prepare(paths)
+            prepare_runtime(paths)
     finally:
         paths.runtime.rmdir()
+
+
+def test_the_place_for_sockets_goes_when_it_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp")
+    paths = BuilderPaths("one", tmp_path / ("long" * 30))
+    prepare_runtime(paths)
+    assert paths.runtime.stat().st_mode & 0o777 == 0o700
+    paths.control.touch()
+    leave_runtime(paths)
+    assert paths.control.exists()
+    paths.control.unlink()
+    leave_runtime(paths)
+    assert not paths.runtime.exists()
 
 
 def test_only_directories_that_hold_a_builder_count(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ..config import BuilderConfig, Host, load
 from ..errors import UserError
 from ..units import GIB, KIB, MIB, TIB
 from .options import Invocation, common, config_file
+from .remember import implied
 from .render import out
 
 
@@ -28,7 +29,7 @@ def command() -> None:
 @click.pass_obj
 def show(invocation: Invocation, as_json: bool) -> int:
     """The configuration that the next start has, complete."""
-    options = as_written(invocation.configuration({}))
+    options = as_written(invocation.configuration({}, implied(invocation.paths, {})))
     if as_json:
         out(msgspec.json.format(msgspec.json.encode(options)).decode())
     else:

@@ -23,6 +23,8 @@ from ..paths import BuilderPaths
 READY_DEADLINE = 60.0
 """Seconds for a supervisor to listen: a Python program that opens two sockets, on a machine that may be busy."""
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 GIVE_UP_GRACE = 5.0
 """Seconds for a guest that nobody has used yet to shut down, when its start is taken back."""
 
@@ -86,12 +88,13 @@ class Supervisor:
         """End it, whatever it is doing, and return when nothing of it is left. Not to be interrupted."""
         if self._pid is None:
             return
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
         try:
             if not self._stops_when_asked(self._pid):
                 process.end_detached(self._pid, 15.0)
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._pid = None
 
     def _stops_when_asked(self, pid: int) -> bool:
@@ -102,14 +105,30 @@ class Supervisor:
 
 
 @contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Let a Ctrl-C wait for the end of the block."""
-    noted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: noted.append(number))
+def ended_like_ctrl_c() -> Iterator[None]:
+    """While the block runs, SIGTERM and a terminal that goes away interrupt it as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let whatever interrupts wait for the end of the block."""
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: noted.append(number)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if noted:
         raise KeyboardInterrupt
 

@@ -12,6 +12,7 @@ from ..paths import BuilderPaths
 from ..ssh.config import alias
 from ..ssh.keys import ensure_keys, public_key, write_ssh_config
 from .options import Invocation, common, config_file
+from .remember import implied
 from .render import note, out
 from .report import gather
 
@@ -28,7 +29,7 @@ def command(invocation: Invocation, as_json: bool) -> int:
     guest runs and has it.
     """
     paths = invocation.paths
-    config = invocation.configuration({})
+    config = invocation.configuration({}, implied(paths, {}))
     found = gather(paths)
     ensure_keys(paths)
     write_ssh_config(paths, found["port"] or config.port)

@@ -66,7 +66,7 @@ def status(report: dict[str, Any], now: float | None = None) -> str:
 
 
 def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
-    machine = [report["system"], f"{report['cores']} cores" if report["cores"] else "", _on(report)]
+    machine = [report["system"], _cores(report["cores"]), _on(report)]
     yield "machine", ", ".join(part for part in machine if part)
     yield "memory", _memory(report["memory"])
     yield "disk", _disk(report["disk"])
@@ -77,6 +77,10 @@ def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     yield "idle", _idle(report["idle"])
     yield "no suspend", report["suspendBlocker"]
     yield "state in", report["stateDirectory"]
+
+
+def _cores(cores: int) -> str:
+    return f"{cores} core{'' if cores == 1 else 's'}" if cores else ""
 
 
 def _on(report: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from ..state import held
 
 OK = 0
 NOT_RUNNING = NotRunning.exit_status
+
+ENDED = ("", "stopped", "suspended", "failed")
+"""States in which a supervisor may leave its builder."""
+
+TAIL = 64 << 10
+"""Bytes at the end of the event log in which the last state is looked for."""
 
 ASLEEP = ("paused", "suspended", "stopped", "failed")
 """States of a builder whose supervisor is there and whose guest a connection would wake."""
@@ -111,7 +118,24 @@ def _notices(paths: BuilderPaths) -> list[str]:
         return ["Its supervisor is just starting or ending."]
     if held(paths.vm_lock):
         return ["A virtual machine is left over from a crash; `snowshed start` ends it before it starts another."]
+    if (last := _last_state(paths.events)) not in ENDED:
+        return [f"It was cut off while it was {last}, by a crash or a power cut; `snowshed start` mends that."]
     return []
+
+
+def _last_state(events: Path) -> str:
+    """The state that the last supervisor wrote down last; empty where it wrote none."""
+    try:
+        with events.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL))
+            lines = stream.read().splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        with suppress(ValueError, TypeError, AttributeError):
+            if state := json.loads(line).get("state"):
+                return str(state)
+    return ""
 
 
 def _remembered(file: Path) -> dict[str, Any]:

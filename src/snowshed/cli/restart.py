@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
-from ..config import Value
 from ..errors import UserError
-from ..paths import BuilderPaths
 from .options import Invocation, common, layer, settings
+from .remember import last_options
 from .report import gather
 from .start import settled, start
 from .stop import stop
@@ -37,12 +35,3 @@ def command(invocation: Invocation, /, force: bool, **given: Any) -> int:
         )
     stop(paths)
     return start(invocation, options)
-
-
-def last_options(paths: BuilderPaths) -> dict[str, Value]:
-    """What the last start was given on its command line."""
-    try:
-        options = json.loads(paths.last_options.read_text())
-    except (OSError, ValueError):
-        return {}
-    return options if isinstance(options, dict) else {}

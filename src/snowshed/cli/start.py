@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..config import BuilderConfig, Layer, Value
+from .. import process
+from ..config import BuilderConfig, Layer
 from ..control.client import Control
 from ..errors import NotRunning, UserError
 from ..guest import bootfiles
@@ -17,8 +18,9 @@ from ..paths import BuilderPaths
 from ..state import held, prepare
 from ..units import format_duration
 from .images import image_for
-from .launch import Supervisor
+from .launch import Supervisor, ended_like_ctrl_c
 from .options import Invocation, common, layer, settings
+from .remember import implied, remember_options
 from .render import Progress, note, progress
 from .report import ASLEEP, note_version
 
@@ -55,34 +57,24 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     supervisor = Supervisor(paths)
     try:
         prepare(paths)
-        with progress(verbose=config.verbose) as shown:
+        with ended_like_ctrl_c(), _console(paths, config.verbose), progress(verbose=config.verbose) as shown:
             report = _bring_up(paths, config, supervisor, shown, wait=wait)
     except BaseException:
         supervisor.take_back()
         if fresh:
             _leave_no_empty_folders(paths)
         raise
-    paths.last_options.write_text(json.dumps(options))
+    remember_options(paths, options)
     note(_summary(paths, config.port, report))
     return 0
 
 
 def settled(invocation: Invocation, options: Layer) -> BuilderConfig:
     """The configuration to start with, and every file that it names looked at. Raises `UserError`."""
-    config = invocation.configuration(options, _implied(invocation.paths, options))
+    config = invocation.configuration(options, implied(invocation.paths, options))
     if config.kernel:
         bootfiles.check(Path(config.kernel), Path(config.initrd), Path(config.system_path), config.arch)
     return config
-
-
-def _implied(paths: BuilderPaths, options: Layer) -> Layer:
-    """What is so unless somebody says otherwise: an existing disk keeps its size, a kernel tells the architecture."""
-    implied: dict[str, Value] = {}
-    with suppress(OSError):
-        implied["disk_size"] = paths.disk.stat().st_size or None
-    if arch := bootfiles.arch_of_kernel(Path(str(options.get("kernel") or ""))):
-        implied["system"] = arch.nix_system
-    return {name: value for name, value in implied.items() if value is not None}
 
 
 def _bring_up(
@@ -92,6 +84,17 @@ def _bring_up(
     supervisor.start(config, image)
     supervisor.await_ready()
     return _follow(paths, shown) if wait else None
+
+
+@contextmanager
+def _console(paths: BuilderPaths, wanted: bool) -> Iterator[None]:
+    """The guest's console on our standard error while the block runs, from now on, if it is `wanted`."""
+    if not wanted:
+        yield
+        return
+    paths.console_log.touch(mode=0o600)
+    with process.beside([process.find("tail", "It is part of coreutils."), "-n", "0", "-F", paths.console_log]):
+        yield
 
 
 def _follow(paths: BuilderPaths, shown: Progress) -> dict[str, Any]:

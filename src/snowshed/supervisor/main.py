@@ -19,7 +19,7 @@ from ..drivers import registry
 from ..errors import SnowshedError, UserError
 from ..paths import BuilderPaths
 from ..ssh.keys import ensure_keys, write_ssh_config
-from ..state import prepare
+from ..state import prepare, prepare_runtime
 from . import activation
 from .plan import Source, closure_source, image_source, machine_spec
 from .service import Service
@@ -85,6 +85,7 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     ensure_keys(paths)
     write_ssh_config(paths, port)
     write_atomically(paths.last_config, msgspec.json.encode(order))
+    prepare_runtime(paths)
     return Service(
         paths, config, source, driver, listeners, listen(paths.control), port, on_demand=on_demand or config.on_demand
     )

@@ -13,6 +13,7 @@ from ..control.server import ControlServer
 from ..drivers.base import Driver
 from ..errors import SnowshedError
 from ..paths import BuilderPaths
+from ..state import leave_runtime
 from . import hostclock
 from .backoff import Backoff
 from .builder import Builder
@@ -124,6 +125,7 @@ class Service:
             listener.close()
         self._control.close()
         self._paths.control.unlink(missing_ok=True)
+        leave_runtime(self._paths)
         self._paths.vm_pid.unlink(missing_ok=True)
         self._journal.say("The supervisor ends.")
         self._journal.close()

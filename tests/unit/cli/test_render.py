@@ -50,6 +50,10 @@ def test_a_running_builder() -> None:
     )
 
 
+def test_one_core_is_one_core() -> None:
+    assert "aarch64-linux, 1 core, qemu" in render.status({**RUNNING, "cores": 1}, now=1090.0)
+
+
 def test_a_builder_that_failed_says_why_and_what_the_guest_said_last() -> None:
     failure = {"message": "It broke.", "hint": "Mend it.", "stage": "boot", "at": 1.0, "console": ["Kernel panic"]}
     text = render.status({**RUNNING, "running": False, "state": "failed", "failure": failure})

@@ -67,6 +67,24 @@ def test_locks_that_are_held_are_spoken_of(paths: BuilderPaths) -> None:
 
 
 @pytest.mark.parametrize(
+    ("states", "notices"),
+    [
+        (["starting", "running"], ["It was cut off while it was running"]),
+        (["running", "suspending"], ["It was cut off while it was suspending"]),
+        (["running", "stopping", "stopped"], []),
+        (["suspended"], []),
+        (["failed"], []),
+        ([], []),
+    ],
+)
+def test_a_builder_that_was_cut_off_says_so(states: list[str], notices: list[str], paths: BuilderPaths) -> None:
+    lines = [json.dumps({"at": 1.0, "kind": "state", "text": "", "state": state}) for state in states]
+    lines += ['{"at": 2.0, "kind": "message", "text": "A word."}', '{"at": 3.0, "kind": "mes']
+    paths.events.write_text("\n".join(lines))
+    assert [notice.split(",")[0] for notice in from_files(paths)["notices"]] == notices
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["status", "--json", "--state-dir", "{state}", "-b", "one"],
