@@ -88,6 +88,16 @@ def test_another_interpreter_gets_a_copy_of_its_own_and_the_old_one_goes(notes: 
     assert new.exists()
 
 
+def test_doctor_makes_it_anew(notes: Path) -> None:
+    """The same place, another file."""
+    made = signing.make()
+    before = made.stat().st_ino
+    words = [sys.executable, "-P", "-m", "snowshed.drivers.vz.signing", "--anew"]
+    assert subprocess.check_output(words, text=True).strip() == str(made)
+    assert made.stat().st_ino != before
+    assert trees() == [made.parents[1].name]
+
+
 def test_a_copy_without_the_entitlement_is_not_kept(notes: Path, tmp_path: Path) -> None:
     script(tmp_path / "bin/codesign", "exit 0")
     with pytest.raises(GuestError, match="does not carry the entitlement"):

@@ -68,6 +68,7 @@ def status(report: dict[str, Any], now: float | None = None) -> str:
 def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     machine = [report["system"], _cores(report["cores"]), _on(report)]
     yield "machine", ", ".join(part for part in machine if part)
+    yield "driver", report.get("driverReason", "")
     yield "memory", _memory(report["memory"])
     yield "disk", _disk(report["disk"])
     yield "ssh", f"127.0.0.1:{report['port']}{_connections(report)}" if report["port"] else ""

@@ -86,7 +86,7 @@ def from_files(paths: BuilderPaths) -> dict[str, Any]:
         "version": "",
         "port": config.get("port", 0),
         "driver": config.get("driver", ""),
-        **dict.fromkeys(("accelerator", "acceleratorReason"), ""),
+        **dict.fromkeys(("driverReason", "accelerator", "acceleratorReason"), ""),
         "cores": config.get("cores", 0),
         "image": "",
         "network": config.get("network", ""),

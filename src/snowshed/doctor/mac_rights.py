@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import re
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .check import Check, Verdict, fine, note, wrong
+from .check import Check, Fix, Verdict, fine, note, wrong
 from .look import Case, Look
 
 SETTINGS = "System Settings > General > Login Items & Extensions > Allow in the Background"
@@ -97,6 +98,11 @@ def _dial(case: Case) -> dict[str, Any]:
     return found
 
 
+SIGN_ANEW = Fix(
+    "make the signed interpreter anew", ((sys.executable, "-P", "-m", "snowshed.drivers.vz.signing", "--anew"),)
+)
+
+
 def interpreter(look: Look) -> Verdict:
     """The program that calls Virtualization.framework needs an entitlement, which an ad-hoc signature can give."""
     where = look.fact("vz interpreter", _interpreter)
@@ -106,12 +112,13 @@ def interpreter(look: Look) -> Verdict:
         return note("none yet; the first start makes one")
     output = look.run("/usr/bin/codesign", "-d", "--entitlements", "-", "--xml", where)
     if output.status != 0:
-        return wrong(f"{where} is not signed: {output.err.strip().splitlines()[-1] if output.err.strip() else ''}")
+        said = output.err.strip().splitlines()[-1] if output.err.strip() else ""
+        return wrong(f"{where} is not signed: {said}", fix=SIGN_ANEW)
     if "com.apple.security.virtualization" not in output.out:
-        return wrong(f"{where} has no com.apple.security.virtualization entitlement")
+        return wrong(f"{where} has no com.apple.security.virtualization entitlement", fix=SIGN_ANEW)
     verified = look.run("/usr/bin/codesign", "--verify", where)
     if verified.status != 0:
-        return wrong(f"the signature of {where} is broken: an update changed the file")
+        return wrong(f"the signature of {where} is broken: an update changed the file", fix=SIGN_ANEW)
     return fine(where)
 
 
@@ -119,12 +126,12 @@ def _interpreter() -> str | None:
     """The signed copy of the interpreter; empty where there is none yet, None where no driver of ours needs one."""
     from importlib.util import find_spec
 
-    from .. import paths
+    from ..drivers.vz import signing
 
     if find_spec("Virtualization") is None:
         return None
-    candidate = paths.cache_root() / "vz" / "bin" / "snowshed-vz"
-    return str(candidate) if candidate.exists() else ""
+    found = signing.find()
+    return str(found) if found else ""
 
 
 def rosetta(look: Look) -> Verdict:

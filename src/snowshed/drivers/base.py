@@ -147,6 +147,8 @@ class Driver(ABC):
     """One way to run VMs on this host. Instances are cheap and keep no state of a VM."""
 
     name: str
+    chosen: str = ""
+    """Why it is this driver, where that was a choice: for people."""
 
     @abstractmethod
     def capabilities(self, spec: MachineSpec) -> Capabilities:

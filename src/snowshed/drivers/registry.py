@@ -55,23 +55,26 @@ class Surroundings:
 def choose(wanted: str, guest: Arch | None = None, host: Surroundings | None = None) -> tuple[str, str]:
     """The name of the driver for `wanted` (a name or ``auto``), and why it is that one, in a sentence.
 
-    `guest` is the architecture of the guest, None where it is the host's.
+    `guest` is the architecture of the guest, None where it is the host's. Where there is no choice there is no reason.
     """
     if wanted != "auto":
-        return wanted, "configured"
+        return wanted, ""
     host = host or Surroundings.here()
     if host.platform != "darwin":
-        return "qemu", f"the only driver for {host.platform}"
+        return "qemu", ""
     if guest is not None and guest is not host.arch:
-        return "qemu", f"only QEMU runs {guest} guests on this Mac"
+        return "qemu", f"qemu, because nothing else runs {guest} guests on this Mac"
     version = ".".join(map(str, host.macos))
     if host.macos < VZ_FROM:
-        return "qemu", f"macOS {version} is older than the 13 that vz and vfkit need"
+        return "qemu", f"qemu, because vz and vfkit need macOS 13 and this is {version}"
     if "pyobjc" in host.installed:
-        return "vz", f"macOS {version} has Virtualization.framework"
+        return "vz", f"vz, because macOS {version} has Virtualization.framework"
     if "vfkit" in host.installed:
-        return "vfkit", "it is installed, and the PyObjC that vz needs is not (pip install 'snowshed[macos]')"
-    return "qemu", "neither PyObjC, which vz needs (pip install 'snowshed[macos]'), nor vfkit is installed"
+        return "vfkit", "vfkit, because PyObjC, which vz needs, is not installed (pip install 'snowshed[macos]')"
+    return (
+        "qemu",
+        "qemu, because neither PyObjC, which vz needs (pip install 'snowshed[macos]'), nor vfkit is installed",
+    )
 
 
 def load(name: str) -> Driver:

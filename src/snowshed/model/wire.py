@@ -118,6 +118,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     version: str = ""
     port: int = 0
     driver: str = ""
+    driver_reason: str = ""
     accelerator: str = ""
     accelerator_reason: str = ""
     cores: int = 0

@@ -17,7 +17,7 @@ from ..errors import GuestError, SnowshedError, UserError
 from ..guest.contract import contract
 from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
-from ..process import finish
+from ..process import finish, run
 from .console import Console
 from .guest import LiveGuest
 from .plan import Source, machine_spec
@@ -119,6 +119,8 @@ class Launcher:
                 tasks=self._tasks,
                 console=console.feed,
                 log=sys.stderr.fileno(),
+                state=self.paths.state,
+                notice=self._say,
             )
             vm: Vm = await self.driver.start(spec, launch, restore=restore)
         except BaseException:
@@ -156,8 +158,12 @@ class Launcher:
 def holds(pid: int, lock: Path) -> bool:
     """Whether process `pid` has `lock` open: a pid alone may be anybody's by now.
 
-    Without ``/proc`` (macOS) the answer is no, and the user is asked to look.
+    Without ``/proc`` (macOS), lsof(8) knows; where it does not either, the answer is no, and the user is asked to look.
     """
+    if not Path("/proc/self/fd").exists():
+        with suppress(SnowshedError, OSError):
+            return str(pid) in run(["/usr/sbin/lsof", "-t", "--", lock], timeout=AFTER_KILL).split()
+        return False
     with suppress(OSError):
         return any(fd.exists() and fd.samefile(lock) for fd in Path(f"/proc/{pid}/fd").iterdir())
     return False

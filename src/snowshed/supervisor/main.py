@@ -74,8 +74,9 @@ def _order(descriptor: int) -> Order:
 def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     """Everything that can fail before anybody is told that we are there."""
     config = order.config
-    name, _ = registry.choose(config.driver)
+    name, reason = registry.choose(config.driver, config.arch)
     driver = registry.load(name)
+    driver.chosen = reason
     source = _source(order)
     mac, machine_id = identity(paths.mac, paths.machine_id)
     for problem in driver.check(machine_spec(config, paths, source, mac=mac, machine_id=machine_id)):

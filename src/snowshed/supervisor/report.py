@@ -54,6 +54,7 @@ class Reporter:
             version=__version__,
             port=self._port,
             driver=self._launcher.driver.name,
+            driver_reason=self._launcher.driver.chosen,
             accelerator=self._capabilities.accelerator,
             accelerator_reason=self._capabilities.accelerator_reason,
             cores=config.cores,

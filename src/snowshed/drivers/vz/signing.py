@@ -109,10 +109,13 @@ def find(environment: Mapping[str, str] | None = None) -> Path | None:
     return made if made.exists() else None
 
 
-def make() -> Path:
-    """The signed interpreter, made if need be and verified. Raises `SnowshedError`; nothing is left half-made then."""
+def make(*, anew: bool = False) -> Path:
+    """The signed interpreter, made if need be and verified; `anew`: even if there is one, unless Nix made that.
+
+    Raises `SnowshedError`; nothing is left half-made then.
+    """
     found = find()
-    if found is not None:
+    if found is not None and (not anew or os.environ.get(VARIABLE)):
         return found
     ours = origin()
     if (obstacle := problem(ours)) is not None:
@@ -125,7 +128,9 @@ def make() -> Path:
         executable = lay_out(ours, tree)
         sign(codesign, executable, Path(folder) / "vz.plist")
         verify(codesign, executable)
-        with suppress(FileExistsError, OSError):
+        if anew and final.exists():
+            final.rename(Path(folder) / "old")
+        with suppress(OSError):  # another process was quicker
             tree.rename(final)
     _sweep(final)
     return final / "bin" / NAME
@@ -173,3 +178,10 @@ def _sweep(keep: Path) -> None:
     for folder in keep.parent.iterdir():
         if folder != keep and not folder.name.startswith(".new-"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":  # what `snowshed doctor --fix` runs
+    try:
+        print(make(anew="--anew" in sys.argv))
+    except SnowshedError as error:
+        sys.exit(str(error))
