@@ -138,8 +138,7 @@ def test_a_builder_keeps_its_system_and_its_port(place: Place) -> None:
     place.ok("stop", "-b", "arm")
     place.ok("start", "-b", "arm", "--memory", "512")
     again = json.loads(place.run("status", "--json", "-b", "arm").out)
-    assert (again["system"], again["port"]) == (arm["system"], arm["port"]) == ("aarch64-linux", arm["port"])
-    assert f"port = {arm['port'] + 1}\n" in place.ok("config", "show").out
+    assert (again["system"], again["port"]) == ("aarch64-linux", arm["port"])
     place.ok("destroy", "-b", "arm", "--yes")
 
 
