@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from guests import Guest, guest, qemu_processes
+from snowshed.config import ShareConfig
 from snowshed.drivers.qemu import accel, binary
 from snowshed.drivers.qemu.proof import prove
 from snowshed.errors import GuestError
@@ -28,6 +29,10 @@ def _nothing_is_left_behind() -> Iterator[None]:
     before = qemu_processes()
     yield
     assert qemu_processes() == before
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def allocated(path: Path) -> int:
@@ -203,3 +208,30 @@ async def test_memory_that_was_cut_short_is_refused_and_leaves_nothing_running(t
             with pytest.raises(GuestError, match="The saved memory could not be loaded"):
                 await machine.wake(tasks)
             assert qemu_processes() == set(), name
+
+
+@pytest.mark.parametrize("arch", list(Arch))
+async def test_shared_directories_are_what_they_were_said_to_be(tmp_path: Path, arch: Arch) -> None:
+    given, taken = tmp_path / "given", tmp_path / "taken, and with a comma"
+    given.mkdir()
+    taken.mkdir()
+    (given / "file").write_text("from the host")
+    shares = {"given": ShareConfig(str(given)), "taken": ShareConfig(str(taken), read_only=False)}
+    async with guest(tmp_path, system=arch.nix_system, shares=shares) as (machine, tasks):
+        able = machine.driver.capabilities(machine.spec)
+        assert (able.suspend, "given, taken" in able.suspend_blocker) == (False, True)
+        await machine.boot(tasks)
+        assert await machine.sh("cat /mnt/given/file") == "from the host"
+        await machine.sh("echo from the guest >/mnt/taken/file")
+        assert (taken / "file").read_text() == "from the guest\n"
+        with pytest.raises(GuestError):
+            await machine.sh("mount -o remount,rw /mnt/given && echo evil >/mnt/given/file")
+        with pytest.raises(GuestError):
+            await machine.sh("mount -o remount,rw /mnt/given; rm /mnt/given/file")
+        assert (given / "file").read_text() == "from the host"
+
+        figures = await machine.vm.memory()
+        assert set(figures.extra) == {"share given", "share taken"}
+        daemons = [daemon.pid for daemon in machine.vm.daemons.values()]
+        await machine.vm.kill()
+        assert [pid for pid in daemons if exists(pid)] == []

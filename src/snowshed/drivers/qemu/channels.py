@@ -14,13 +14,17 @@ class Channels:
     No path is involved, so nobody else can connect and nothing is left behind. `close` may be called at any time.
     """
 
-    def __init__(self, vsock: VsockContext | None = None, shares: dict[str, socket.socket] | None = None) -> None:
+    def __init__(self, vsock: VsockContext | None = None) -> None:
         self.monitor, self._its_monitor = socket.socketpair()
         self.console, self._its_console = socket.socketpair()
         self.agent, self._its_agent = socket.socketpair()
         self.messages, self._its_messages = socket.socketpair()
         self._vsock = vsock
-        self._shares = shares or {}
+        self._shares: dict[str, socket.socket] = {}
+
+    def add_shares(self, peers: dict[str, socket.socket]) -> None:
+        """Take over the sockets to the daemons of shares, by tag."""
+        self._shares = peers
 
     @property
     def context(self) -> int | None:

@@ -19,6 +19,7 @@ from .checks import nests, problems
 from .ending import refusal
 from .firmware import find_firmware, make_variables
 from .proof import prove
+from .shares import serve
 from .vm import QemuVm
 
 GATEWAY, NAMESERVER = "10.0.2.2", "10.0.2.3"
@@ -73,16 +74,18 @@ class QemuDriver(Driver):
 
     async def start(self, spec: MachineSpec, launch: Launch, *, restore: Path | None = None) -> QemuVm:
         engine, _ = await asyncio.to_thread(self._engine, spec)
+        if isinstance(spec.boot, EfiBoot) and engine.firmware is not None:
+            make_variables(spec.boot.variables, engine.firmware)
         async with AsyncExitStack() as undo:
-            if isinstance(spec.boot, EfiBoot) and engine.firmware is not None:
-                make_variables(spec.boot.variables, engine.firmware)
             channels = Channels(vsock.claim())
             undo.callback(channels.close)
+            served = await serve(spec.shares, launch.runtime, channels.output, undo)
+            channels.add_shares({entry.share.tag: entry.peer for entry in served})
             argv = arguments(spec, engine, channels.wiring(), incoming=restore is not None)
             keep = [*channels.inherited(), launch.vm_lock]
             child = await Child.start(argv, output=channels.output, keep=keep)
             channels.hand_over()
-            vm = QemuVm(spec, launch, child, channels)
+            vm = QemuVm(spec, launch, child, channels, {entry.share.tag: entry.daemon for entry in served})
             undo.push_async_callback(vm.kill)
             await _step(vm, "QEMU did not start", vm.greet)
             if restore is not None:

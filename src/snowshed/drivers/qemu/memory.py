@@ -25,6 +25,14 @@ def resident(pid: int) -> int | None:
         return None
 
 
+def resident_with_children(pid: int) -> int:
+    """The bytes that `pid` and, on Linux, its children hold."""
+    children: list[int] = []
+    with suppress(OSError):
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return sum(resident(process) or 0 for process in [pid, *children])
+
+
 def parse_status(text: str) -> int | None:
     """The bytes after ``VmRSS:`` in ``/proc/PID/status`` (proc(5)); None for a process that has no memory any more."""
     for line in text.splitlines():

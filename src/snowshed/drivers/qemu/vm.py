@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ...process import Child, finish
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .channels import Channels
 from .ending import PanicWatch, Story, ending
-from .memory import resident
+from .memory import resident, resident_with_children
 from .migration import Migration
 from .monitor import Event, Monitor, Refused
 from .stall import Stall
@@ -25,20 +25,22 @@ from .stream import Stream
 from .usernet import forwarded_port
 
 CONNECT_SECONDS = 10.0
+TOGETHER_SECONDS = 5.0
+"""A daemon that ends so shortly before QEMU ended because of it."""
 
 
 class QemuVm(Vm):
     """A QEMU process, the sockets to it, and the daemons that serve its shares.
 
-    It is structurally `Pausable` and `Suspendable`.
+    It is structurally `Pausable` and `Suspendable`. `daemons` serve its shares, by tag.
     """
 
     def __init__(
-        self, spec: MachineSpec, launch: Launch, child: Child, channels: Channels, daemons: Sequence[Child] = ()
+        self, spec: MachineSpec, launch: Launch, child: Child, channels: Channels, daemons: Mapping[str, Child]
     ) -> None:
         self._spec = spec
         self._child = child
-        self._daemons = daemons
+        self.daemons = daemons
         self._notice = launch.notice
         self._tasks = launch.tasks
         self._story = Story()
@@ -57,6 +59,8 @@ class QemuVm(Vm):
     async def greet(self) -> None:
         """Begin the conversation with QEMU. Raises `GuestError`; the caller ends the VM then."""
         self._tasks.create_task(self._watch(), name=f"watch QEMU {self.pid}")
+        for tag, daemon in self.daemons.items():
+            self._tasks.create_task(self._watch_share(tag, daemon), name=f"watch share {tag}")
         self._monitor = await Monitor.connect(self._channels.monitor, self._spec.name, self._handle)
 
     async def load(self, file: Path) -> None:
@@ -111,8 +115,8 @@ class QemuVm(Vm):
         return channel
 
     async def memory(self) -> MemoryFigures:
-        extra = {f"virtiofsd {daemon.pid}": resident(daemon.pid) for daemon in self._daemons}
-        return MemoryFigures(resident(self.pid), {name: size for name, size in extra.items() if size is not None})
+        extra = {f"share {tag}": resident_with_children(daemon.pid) for tag, daemon in self.daemons.items()}
+        return MemoryFigures(resident(self.pid), extra)
 
     async def pause(self) -> None:
         """Stop the processors. Raises `GuestError`."""
@@ -180,6 +184,13 @@ class QemuVm(Vm):
         finally:
             await finish(self._bury(), name=f"bury QEMU {self.pid}")
 
+    async def _watch_share(self, tag: str, daemon: Child) -> None:
+        await daemon.wait()
+        try:
+            await asyncio.wait_for(self.wait(), TOGETHER_SECONDS)
+        except TimeoutError:
+            self._notice(f"The shared directory {tag} is gone: its virtiofsd ended. It is back at the next start.")
+
     async def _bury(self) -> None:
         """End what still runs and release everything. May be called again, and by several at once."""
         async with self._burial:
@@ -192,7 +203,7 @@ class QemuVm(Vm):
                 stream.close()
             self._migration.gone()
             self._stall.hold()
-            for daemon in self._daemons:
+            for daemon in self.daemons.values():
                 await daemon.end()
             self._ended.set_result(ending(status, self._story, self.last_words))
 
