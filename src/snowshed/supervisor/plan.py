@@ -31,13 +31,23 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def closure_source(config: BuilderConfig) -> Source:
-    """A direct boot of a NixOS closure, whose ``init`` is started from the host's store."""
+    """A direct boot of a NixOS closure, whose ``init`` is started from the host's store.
+
+    A NixOS system says in ``kernel-params`` how it wants to be booted, which its boot loader would read otherwise.
+    """
     return Source(
         name=config.system_path,
         kernel=Path(config.kernel),
         initrd=Path(config.initrd),
-        cmdline=f"init={config.system_path}/init",
+        cmdline=" ".join([f"init={config.system_path}/init", *_kernel_params(Path(config.system_path))]),
     )
+
+
+def _kernel_params(system: Path) -> list[str]:
+    try:
+        return (system / "kernel-params").read_text().split()
+    except OSError:
+        return []
 
 
 def image_source(folder: Path) -> Source:
