@@ -1,5 +1,9 @@
 # What `nix flake check` builds: the command, its tests that boot nothing, and on Linux the guest.
-{ pkgs, packages }:
+{
+  pkgs,
+  packages,
+  source,
+}:
 let
   inherit (pkgs) lib;
 
@@ -15,15 +19,6 @@ let
       p.pytest-timeout
     ]
   );
-
-  source = lib.fileset.toSource {
-    root = ../..;
-    fileset = lib.fileset.unions [
-      ../../pyproject.toml
-      ../../src
-      ../../tests
-    ];
-  };
 in
 {
   inherit (packages) snowshed;

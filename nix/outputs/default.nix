@@ -53,6 +53,7 @@ in
     pkgs:
     import ./checks.nix {
       inherit pkgs;
+      source = self.outPath;
       packages = self.packages.${pkgs.stdenv.hostPlatform.system};
     }
   );

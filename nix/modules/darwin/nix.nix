@@ -18,6 +18,15 @@ let
   softly = lib.mapAttrs (name: value: if name == "builders" then value else lib.mkDefault value) settings;
 in
 {
+  options.services.snowshed.supportDeterminateNix = lib.mkOption {
+    type = lib.types.bool;
+    default = false;
+    description = ''
+      Whether Nix on this host is Determinate Nix without its nix-darwin module: then the builders are made known by
+      `/etc/nix/nix.custom.conf`. With that module imported, this is found out.
+    '';
+  };
+
   config = lib.mkIf cfg.enable (
     lib.mkMerge [
       (lib.mkIf config.nix.enable {

@@ -7,6 +7,12 @@ let
   directory = cfg.workingDirectory;
 in
 {
+  options.services.snowshed.removeData = lib.mkOption {
+    type = lib.types.bool;
+    default = false;
+    description = "Whether turning the service off removes the working directory, disks and all.";
+  };
+
   config = lib.mkIf (!cfg.enable) {
     system.activationScripts.postActivation.text = ''
       rm -f /Library/PrivilegedHelperTools/snowshed

@@ -50,14 +50,8 @@ in
       default = "/var/lib/snowshed";
       description = ''
         Where the builders keep their disks and keys, each in a directory of its name. It stays when the service is
-        turned off, unless `removeData` says otherwise.
+        turned off.
       '';
-    };
-
-    removeData = mkOption {
-      type = types.bool;
-      default = false;
-      description = "Whether turning the service off removes the working directory, disks and all.";
     };
 
     builders = mkOption {
@@ -71,15 +65,6 @@ in
       description = ''
         Builders by name. The options beside this one are those of the builder `default`;
         `builders.default.enable = false` leaves it out.
-      '';
-    };
-
-    supportDeterminateNix = mkOption {
-      type = types.bool;
-      default = false;
-      description = ''
-        Whether Nix on this host is Determinate Nix without its nix-darwin module: then the builders are made known by
-        `/etc/nix/nix.custom.conf`. With that module imported, this is found out.
       '';
     };
   };
