@@ -19,6 +19,7 @@ from ..doctor.check import only as select
 from ..doctor.look import Case, Live, Look, Record, Recorded, Recording
 from ..doctor.table import TABLE
 from ..errors import SnowshedError, UserError
+from . import root_nix
 from .options import Invocation, common, config_file
 from .render import note, out, paint
 
@@ -78,7 +79,7 @@ def command(
 
 
 def _case(invocation: Invocation) -> Case:
-    paths = invocation.paths
+    paths = root_nix.meant(invocation.paths)
     common: dict[str, Any] = {
         "platform": sys.platform,
         "uid": os.getuid(),
@@ -88,7 +89,7 @@ def _case(invocation: Invocation) -> Case:
         "config_file": str(paths.config),
     }
     try:
-        return Case(**common, config=invocation.configuration({}))
+        return Case(**common, config=root_nix.configuration(invocation, paths))
     except SnowshedError as error:
         return Case(**common, complaint=error.message, hint=error.hint)
 

@@ -134,11 +134,12 @@ def environment(settings: Settings) -> str:
 def nix_conf(config: BuilderConfig) -> str:
     """What the guest's Nix is told. A guest without the outside world asks no substituter: each miss costs seconds."""
     nix = config.nix
+    min_free, max_free = collection_limits(config)
     lines = [
         f"cores = {config.cores}",
         f"max-jobs = {nix.max_jobs or config.cores}",
-        f"min-free = {nix.min_free}",
-        f"max-free = {nix.max_free}",
+        f"min-free = {min_free}",
+        f"max-free = {max_free}",
     ]
     if config.network is not Network.NAT:
         lines.append("substituters =")
@@ -151,6 +152,15 @@ def nix_conf(config: BuilderConfig) -> str:
     if nix.features is not None:
         lines.append(_setting("system-features", nix.features))
     return "".join(f"{line}\n" for line in lines)
+
+
+def collection_limits(config: BuilderConfig) -> tuple[int, int]:
+    """Free bytes at which the guest's Nix begins and stops to collect garbage: those configured, on a small disk less.
+
+    A disk on which `min-free` is always undercut collects at every build, and Nix's collection takes away what
+    a build that is just being set up needs (NixOS/nix issue 2285).
+    """
+    return min(config.nix.min_free, config.disk_size // 10), min(config.nix.max_free, config.disk_size // 7)
 
 
 def _setting(name: str, values: tuple[str, ...]) -> str:

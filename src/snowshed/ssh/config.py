@@ -23,8 +23,11 @@ def alias(builder: str) -> str:
     return f"snowshed-{builder}"
 
 
-def ssh_config(builder: str, port: int, user_key: Path, known_hosts: Path) -> str:
-    """A ``Host`` block for `builder`. Raises `UserError` for paths that ssh_config(5) cannot hold."""
+def ssh_config(builder: str, port: int, user_key: Path, known_hosts: Path, *, jump: str = "") -> str:
+    """A ``Host`` block for `builder`; `jump` is the host on whose loopback its port is, empty for this one.
+
+    Raises `UserError` for paths that ssh_config(5) cannot hold.
+    """
     options = {
         "HostName": HOST,
         "Port": str(port),
@@ -47,6 +50,8 @@ def ssh_config(builder: str, port: int, user_key: Path, known_hosts: Path) -> st
         "ForwardAgent": "no",
         "ForwardX11": "no",
     }
+    if jump:
+        options["ProxyJump"] = jump
     return f"Host {alias(builder)}\n" + "".join(f"  {name} {value}\n" for name, value in options.items())
 
 

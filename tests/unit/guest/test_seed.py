@@ -14,6 +14,7 @@ from snowshed.guest import seed
 from snowshed.guest.contract import contract
 from snowshed.guest.seed import SeedContents
 from snowshed.model.machine import Network
+from snowshed.units import GIB
 
 NAT = GuestNetwork("static", "10.0.2.15/24", "10.0.2.2", "10.0.2.3")
 CONFIG = BuilderConfig(system="x86_64-linux", cores=3)
@@ -67,6 +68,13 @@ def test_shares_are_mounted_under_their_names() -> None:
 
 def test_a_guest_with_the_world_asks_the_substituters_of_its_nix() -> None:
     assert seed.nix_conf(CONFIG) == "cores = 3\nmax-jobs = 3\nmin-free = 5368709120\nmax-free = 7516192768\n"
+
+
+def test_a_small_disk_is_not_always_in_need_of_collection() -> None:
+    """With the default of 5 GiB a disk of 4 GiB would collect garbage at every build."""
+    small = msgspec.structs.replace(CONFIG, disk_size=4 * GIB)
+    assert seed.collection_limits(small) == (4 * GIB // 10, 4 * GIB // 7)
+    assert seed.collection_limits(CONFIG) == (5 * GIB, 7 * GIB)
 
 
 @pytest.mark.parametrize("network", [Network.RESTRICTED, Network.NONE])
