@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import StringIO
@@ -41,6 +42,11 @@ class Bench:
         self.launcher = Launcher(config, paths, source, driver, tasks, self.journal.say)
         self.builder = Builder(self.launcher, self.leases, self.journal, Suspension(paths), tasks, Backoff(first=0.0))
         self.resting = Resting("auto", self.launcher.capabilities, self.builder, self.leases, self.journal)
+
+    async def connect(self) -> socket.socket:
+        """A connection to the guest's sshd, as the forwarder makes it for a client."""
+        guest = await self.builder.wake(patient=True)
+        return await guest.connect()
 
     async def end(self) -> None:
         self.driver.fate.failing.clear()

@@ -8,7 +8,6 @@ whether somebody wants it (`_wanted`), and take themselves back: a connection al
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -72,11 +71,6 @@ class Builder:
             self._waking = asyncio.get_running_loop().create_future()
             self._wake_task = self._tasks.create_task(self._wake(self._waking, patient), name="wake")
         return await asyncio.shield(self._waking)
-
-    async def connect(self) -> socket.socket:
-        """A connection to the guest's sshd, waking the guest where needed."""
-        guest = await self.wake(patient=True)
-        return await guest.connect()
 
     async def pause(self, *, force: bool = False) -> None:
         """Stop the processors and keep the memory. Raises `UserError` while something uses the guest."""

@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import SnowshedError
 from ..process import finish
@@ -26,19 +26,30 @@ HELD_LIMIT = 64 << 10
 UNANSWERED_LIMIT = 8
 """Guest connections that may wait for their first byte: QEMU's user network accepts with a backlog of 1."""
 
-ATTEMPTS = 40
-"""Tries to get a first byte from a guest that is ready, 50 ms longer apart each time up to a second."""
+FIRST_WORD_SECONDS = 60.0
+"""For one guest connection to say its first byte, before another one is tried."""
 
-GuestConnect = Callable[[], Awaitable[socket.socket]]
-"""Returns a connection to the guest's SSH, waking the guest where needed. Raises `SnowshedError` or `OSError`."""
+PATIENCE = 300.0
+"""Seconds for a guest that is ready to answer one client: 200 of them may have come at once."""
+
+
+class Reachable(Protocol):
+    """A guest that is ready."""
+
+    async def connect(self) -> socket.socket:
+        """A connection to its SSH. Raises `SnowshedError` or `OSError`."""
+
+
+Wake = Callable[[], Awaitable[Reachable]]
+"""Returns the guest when it is ready. Raises `SnowshedError` where it cannot be had."""
 
 
 class Forwarder:
     """Listens on `listeners` and connects every client with the guest."""
 
-    def __init__(self, leases: Leases, connect: GuestConnect, *, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, leases: Leases, wake: Wake, *, on_change: Callable[[], None] = lambda: None) -> None:
         self._leases = leases
-        self._connect = connect
+        self._wake = wake
         self._on_change = on_change
         self._unanswered = asyncio.Semaphore(UNANSWERED_LIMIT)
         self.held = 0
@@ -87,21 +98,36 @@ class Forwarder:
     async def _answering_guest(self) -> tuple[socket.socket, bytes]:
         """A guest connection and the first bytes it said: only then is it known to be served."""
         loop = asyncio.get_running_loop()
-        for attempt in range(ATTEMPTS):
+        deadline, pause = loop.time() + PATIENCE, 0.0
+        while True:
+            guest = await self._wake()
             async with self._unanswered:
-                guest = await self._connect()
-                try:
-                    first = await asyncio.wait_for(loop.sock_recv(guest, CHUNK), 60)
-                except BaseException as error:
-                    guest.close()
-                    if not isinstance(error, OSError):
-                        raise
-                    first = b""
-            if first:
-                return guest, first
-            guest.close()
-            await asyncio.sleep(min(1.0, 0.05 * attempt))
-        raise ConnectionError("the guest's SSH does not answer")
+                found = await _first_word(guest)
+            if found is not None:
+                return found
+            if loop.time() > deadline:
+                raise ConnectionError("the guest's SSH does not answer")
+            await asyncio.sleep(pause)
+            pause = min(1.0, pause + 0.05)
+
+
+async def _first_word(guest: Reachable) -> tuple[socket.socket, bytes] | None:
+    """A connection to `guest` and its first bytes; None where it is refused, or ends or stays silent before them."""
+    try:
+        connection = await guest.connect()
+    except (SnowshedError, OSError):
+        return None
+    try:
+        first = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, CHUNK), FIRST_WORD_SECONDS)
+    except OSError:
+        first = b""
+    except BaseException:
+        connection.close()
+        raise
+    if first:
+        return connection, first
+    connection.close()
+    return None
 
 
 class Waiting:

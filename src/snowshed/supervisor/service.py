@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from ..config import BuilderConfig
 from ..control.server import ControlServer
@@ -85,7 +86,7 @@ class Service:
         self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say)
         capabilities = self._launcher.capabilities()
         self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
-        self._forwarder = Forwarder(self._leases, self._builder.connect)
+        self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True))
         self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
         self._reporter = Reporter(
             self._launcher, self._builder, self._forwarder, self._leases, self._resting, capabilities, self._port

@@ -14,7 +14,7 @@ from snowshed.model.lifecycle import State
 
 async def test_everybody_who_comes_is_served_by_one_boot(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
-        connections = await asyncio.gather(*(b.builder.connect() for _ in range(200)))
+        connections = await asyncio.gather(*(b.connect() for _ in range(200)))
         assert b.driver.starts == 1
         assert b.builder.state is State.RUNNING
         assert [stage.stage for stage in b.builder.stages] == ["boot", "disk", "sshd", "nix"]
@@ -75,7 +75,7 @@ async def test_suspend_and_wake(tmp_path: Path) -> None:
         await b.builder.suspend()
         assert (b.builder.state, b.driver.live) == (State.SUSPENDED, [])
         assert b.paths.suspend_state.exists()
-        (await b.builder.connect()).close()
+        (await b.connect()).close()
         assert (b.builder.state, b.driver.starts) == (State.RUNNING, 2)
         assert not b.paths.suspend_state.exists()
         assert not b.paths.suspend_consumed.exists()
@@ -136,7 +136,7 @@ async def test_a_suspend_that_fails_leaves_the_guest_running_and_says_so(tmp_pat
             await b.builder.suspend()
         assert b.builder.state is State.RUNNING
         assert not b.paths.suspend_state.exists()
-        (await b.builder.connect()).close()
+        (await b.connect()).close()
         assert b.driver.starts == 1
 
 
@@ -148,7 +148,7 @@ async def test_a_connection_that_comes_during_a_suspend_wins(tmp_path: Path, ste
         suspending = asyncio.create_task(b.builder.suspend())
         await b.driver.gates.reached[step].wait()
         with b.leases.hold("connection"):
-            connecting = asyncio.create_task(b.builder.connect())
+            connecting = asyncio.create_task(b.connect())
             await asyncio.sleep(0)
             b.driver.gates.open(step)
             (await connecting).close()
@@ -162,7 +162,7 @@ async def test_pause_and_wake(tmp_path: Path) -> None:
         await b.builder.wake()
         await b.builder.pause()
         assert b.builder.state is State.PAUSED
-        (await b.builder.connect()).close()
+        (await b.connect()).close()
         assert (b.builder.state, b.driver.starts) == (State.RUNNING, 1)
 
 

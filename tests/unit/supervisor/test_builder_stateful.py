@@ -37,7 +37,7 @@ class Client:
 
     async def _live(self) -> None:
         with self._bench.leases.hold("connection"), suppress(SnowshedError, OSError):
-            connection = await self._bench.builder.connect()
+            connection = await self._bench.connect()
             self.connected_at = self._bench.driver.starts
             await self._leave.wait()
             connection.close()

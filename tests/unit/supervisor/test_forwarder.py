@@ -19,21 +19,28 @@ BANNER = b"SSH-2.0-guest\r\n"
 class Guest:
     """Says a banner, echoes, and counts; `ready` holds everybody, `deaf` connections end without a byte."""
 
-    def __init__(self, *, deaf: int = 0, greets: bool = True) -> None:
+    def __init__(self, *, deaf: int = 0, refusing: int = 0, greets: bool = True) -> None:
         self.ready = asyncio.Event()
         self.accepted = asyncio.Semaphore(0)
         self.deaf = deaf
+        self.refusing = refusing
         self.greets = greets
         self.connects = 0
         self.unanswered = 0
         self.most_unanswered = 0
         self.failing: Exception | None = None
 
-    async def connect(self) -> socket.socket:
-        self.connects += 1
+    async def wake(self) -> Guest:
         await self.ready.wait()
         if self.failing:
             raise self.failing
+        return self
+
+    async def connect(self) -> socket.socket:
+        self.connects += 1
+        if self.refusing:
+            self.refusing -= 1
+            raise GuestError("fake: nothing is accepted just now")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
@@ -62,7 +69,7 @@ class Guest:
 @asynccontextmanager
 async def forwarding(guest: Guest) -> AsyncIterator[tuple[Forwarder, Leases, int]]:
     leases = Leases(0, lambda: None)
-    forwarder = Forwarder(leases, guest.connect)
+    forwarder = Forwarder(leases, guest.wake)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         listener.setblocking(False)
         async with asyncio.TaskGroup() as tasks:
@@ -89,7 +96,7 @@ async def test_a_client_is_held_until_the_guest_is_ready_and_loses_nothing_it_sa
     async with forwarding(guest) as (forwarder, leases, port):
         reader, writer = await client(port)
         writer.write(b"SSH-2.0-client\r\n")
-        await until(lambda: guest.connects)
+        await until(lambda: forwarder.held)
         assert (forwarder.held, forwarder.open, leases.reasons) == (1, 0, ("connection",))
         guest.ready.set()
         assert await reader.readexactly(len(BANNER)) == BANNER
@@ -142,8 +149,9 @@ async def test_everybody_who_waits_is_let_go_when_the_guest_cannot_be_had() -> N
         writer.close()
 
 
-async def test_a_connection_that_ends_without_a_byte_is_tried_again() -> None:
-    guest = Guest(deaf=3)
+@pytest.mark.parametrize("trouble", ["deaf", "refusing"])
+async def test_a_connection_that_comes_to_nothing_is_tried_again(trouble: str) -> None:
+    guest = Guest(**{trouble: 3})
     guest.ready.set()
     async with forwarding(guest) as (_, _, port):
         reader, writer = await client(port)
