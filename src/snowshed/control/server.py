@@ -49,7 +49,11 @@ class ControlServer:
         """Accept clients until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            client, _ = await loop.sock_accept(listener)
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(0.1)  # out of descriptors: let some end
+                continue
             tasks.create_task(self._contain(client), name="control client")
 
     async def _contain(self, client: socket.socket) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import sys
 import time
@@ -51,11 +52,11 @@ async def _watch_timer(jumped: Callable[[], Awaitable[None]]) -> None:
     loop.add_reader(timer, cancelled.set)
     try:
         while True:
-            _set(timer)
-            await cancelled.wait()
-            cancelled.clear()
-            with suppress(OSError):  # ECANCELED is the news
-                os.read(timer, 8)
+            if _set(timer):
+                await cancelled.wait()
+                cancelled.clear()
+                with suppress(OSError):  # ECANCELED is the news
+                    os.read(timer, 8)
             await jumped()
     finally:
         loop.remove_reader(timer)
@@ -70,11 +71,15 @@ def _timer() -> int:
     return int(timer)
 
 
-def _set(timer: int) -> None:
+def _set(timer: int) -> bool:
+    """Arm the timer. False: the clock was set just now, which the kernel tells only once, here."""
     libc = ctypes.CDLL(None, use_errno=True)
     when = _TimerSpec(0, 0, _NEVER, 0)
-    if libc.timerfd_settime(timer, _ABSTIME | _CANCEL_ON_SET, ctypes.byref(when), None) != 0:
+    if libc.timerfd_settime(timer, _ABSTIME | _CANCEL_ON_SET, ctypes.byref(when), None) == 0:
+        return True
+    if ctypes.get_errno() != errno.ECANCELED:
         raise OSError(ctypes.get_errno(), "timerfd_settime")
+    return False
 
 
 async def _compare_clocks(jumped: Callable[[], Awaitable[None]]) -> None:

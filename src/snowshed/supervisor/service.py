@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from ..config import BuilderConfig
 from ..control.server import ControlServer
@@ -101,10 +102,18 @@ class Service:
         requests = Requests(self._builder, self._reporter, self._journal, self.end)
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
-        servants.create_task(Watchdog(self._config.watchdog, self._builder, self._journal).watch(), name="watchdog")
-        servants.create_task(hostclock.watch(self._set_clock), name="host clock")
+        watchdog = Watchdog(self._config.watchdog, self._builder, self._journal)
+        servants.create_task(self._contain(watchdog.watch()), name="watchdog")
+        servants.create_task(self._contain(hostclock.watch(self._set_clock)), name="host clock")
         if not self._on_demand:
             servants.create_task(self._first_wake(), name="first wake")
+
+    async def _contain(self, watching: Coroutine[Any, Any, None]) -> None:
+        """Whoever only watches takes nothing down with it when it fails."""
+        try:
+            await watching
+        except Exception as error:
+            self._journal.say(f"A watcher ended: {type(error).__name__}: {error}", level="error")
 
     async def _first_wake(self) -> None:
         with suppress(SnowshedError):

@@ -52,3 +52,27 @@ async def test_where_nothing_tells_the_clocks_are_compared(monkeypatch: pytest.M
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that its clock was set")
+async def test_a_clock_that_is_set_while_the_last_setting_is_dealt_with_is_noticed_too() -> None:
+    jumps: asyncio.Queue[None] = asyncio.Queue()
+
+    async def jumped() -> None:
+        if jumps.empty():
+            time.clock_settime(time.CLOCK_REALTIME, time.clock_gettime(time.CLOCK_REALTIME))
+        await jumps.put(None)
+
+    task = asyncio.create_task(hostclock.watch(jumped))
+    await asyncio.sleep(0)
+    try:
+        try:
+            time.clock_settime(time.CLOCK_REALTIME, time.clock_gettime(time.CLOCK_REALTIME))
+        except PermissionError:
+            pytest.skip("only root can set the clock, even to what it is")
+        async with asyncio.timeout(30):
+            while jumps.qsize() < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
