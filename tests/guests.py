@@ -25,7 +25,8 @@ from snowshed.guest.agent import Agent
 from snowshed.images.store import ensure
 from snowshed.model.machine import MachineSpec
 from snowshed.paths import BuilderPaths
-from snowshed.ssh.keys import ensure_keys
+from snowshed.ssh.config import alias
+from snowshed.ssh.keys import ensure_keys, write_ssh_config
 from snowshed.supervisor.plan import image_source, machine_spec
 from snowshed.supervisor.seeding import seed_for
 from snowshed.supervisor.storage import prepare_disk, write_atomically
@@ -58,15 +59,15 @@ class Guest:
     def memory_file(self) -> Path:
         return self.paths.suspend_state
 
-    async def boot(self, tasks: asyncio.TaskGroup) -> None:
-        """Boot, and return when the guest's Nix daemon answers."""
+    async def boot(self, tasks: asyncio.TaskGroup, until: str = "nix") -> None:
+        """Boot, and return at the stage `until`: by default when the guest's Nix daemon answers."""
         prepare_disk(self.paths.disk, self.config.disk_size)
         seed = seed_for(self.config, self.paths, self.driver.network(self.spec), now=time.time())
         write_atomically(self.paths.seed, seed)
         assert [str(problem) for problem in self.driver.check(self.spec)] == []
         self.recorder = Recorder(self.paths.state, tasks)
         self.vm = await self.driver.start(self.spec, self.recorder.launch)
-        await self._unless_it_ends(self.recorder.heard(b"snowshed-stage: nix"))
+        await self._unless_it_ends(self.recorder.heard(f"snowshed-stage: {until}".encode()))
 
     async def wake(self, tasks: asyncio.TaskGroup) -> None:
         """Continue from `memory_file`, still paused."""
@@ -87,17 +88,27 @@ class Guest:
     async def sh(self, script: str, **more: Any) -> str:
         return await self.run("/bin/sh", "-c", script, **more)
 
+    async def ssh_options(self) -> list[str]:
+        """The options of an ssh that reaches this guest and no other: its host key is pinned."""
+        with await self.vm.connect(22) as peer:
+            write_ssh_config(self.paths, peer.getpeername()[1])
+        return ["-F", str(self.paths.ssh_config)]
+
     async def ssh(self, command: str) -> str:
         """What `command` prints over SSH."""
-        with await self.vm.connect(22) as peer:
-            port = peer.getpeername()[1]
-        argv = ["ssh", "-F", "none", "-p", str(port), "-i", str(self.paths.user_key), "-o", "IdentitiesOnly=yes"]
-        argv += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-        done = await asyncio.to_thread(
-            subprocess.run, [*argv, "builder@127.0.0.1", command], capture_output=True, text=True, timeout=120
-        )
+        argv = ["ssh", *await self.ssh_options(), alias(self.paths.name), command]
+        done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    async def shut_down(self) -> None:
+        """Ask the guest to go, and see that it does."""
+        agent = await self.agent()
+        await agent.shutdown()
+        async with asyncio.timeout(60):
+            ended = await self.vm.wait()
+        await agent.close()
+        assert ended.clean, ended.detail
 
     async def _unless_it_ends(self, event: Any) -> None:
         waiting, ended = asyncio.ensure_future(event), asyncio.ensure_future(self.vm.wait())

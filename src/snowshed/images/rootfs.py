@@ -58,8 +58,9 @@ def _lay_out(tree: Path) -> None:
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
     agreed = contract()
-    for name in ("dev", "proc", "sys", "run", "tmp", "root", "nix/store", "nix/var"):
+    for name in ("dev", "proc", "sys", "run", "tmp", "root", "etc", "nix/store", "nix/var"):
         (tree / name).mkdir(parents=True)
+    (tree / "etc/resolv.conf").symlink_to("/run/resolv.conf")
     for place in (agreed.data_dir, agreed.share_dir):
         (tree / place.lstrip("/")).mkdir(parents=True)
 
