@@ -16,12 +16,13 @@ from fakes.qemu import FakeQemu
 from specs import Recorder, linux_spec
 
 from snowshed.drivers.base import Pausable, Suspendable
+from snowshed.drivers.qemu.argv import Firmware
 from snowshed.drivers.qemu.driver import QemuDriver
 from snowshed.drivers.qemu.vm import QemuVm
 from snowshed.errors import GuestError
 from snowshed.guest.agent import Agent
 from snowshed.guest.contract import contract
-from snowshed.model.machine import Arch, MachineSpec
+from snowshed.model.machine import Arch, EfiBoot, MachineSpec
 
 BANNER = b"SSH-2.0-fake\r\n"
 
@@ -284,6 +285,21 @@ async def test_a_panic_is_told_with_the_kernels_words(qemu: FakeQemu, tmp_path: 
         ended = await vm.wait()
     assert (ended.clean, "fake panic" in ended.detail) == (False, True)
     assert len([notice for notice in recorder.notices if "fake panic" in notice]) == 1
+
+
+async def test_a_guest_that_firmware_started_does_not_spin_after_a_panic(
+    qemu: FakeQemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firmware = Firmware(tmp_path / "code", tmp_path / "template")
+    firmware.code.write_bytes(b"code")
+    firmware.template.write_bytes(b"variables")
+    monkeypatch.setattr("snowshed.drivers.qemu.driver.find_firmware", lambda *_: firmware)
+    monkeypatch.setattr("snowshed.drivers.qemu.vm.PANIC_SECONDS", 0.01)
+    qemu.fail("panics-after=0", "hangs-in-panic")
+    async with running(tmp_path, linux_spec(tmp_path, boot=EfiBoot(tmp_path / "variables"))) as (vm, _):
+        ended = await vm.wait()
+    assert (ended.clean, "fake panic" in ended.detail) == (False, True)
+    assert (tmp_path / "variables").read_bytes() == b"variables"
 
 
 async def test_a_vm_stopped_by_a_full_disk_goes_on_when_there_is_space(

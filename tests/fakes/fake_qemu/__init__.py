@@ -19,7 +19,8 @@ stops-answering=S     sshd and the agent fall silent S seconds after the last st
 ignores-powerdown     neither the power button nor the agent's shutdown does anything
 slow-shutdown=S       the guest takes S seconds to power itself off (0.01)
 dies-after=SECONDS    the process is killed by SIGKILL
-panics-after=SECONDS  the guest's kernel panics
+panics-after=SECONDS  the guest's kernel panics, and restarts
+hangs-in-panic        with the one above: it does not restart
 disk-full-after=S     a write fails for lack of space and the VM stops; every `cont` works
 save-fails            saving the memory fails for lack of space
 slow-save=SECONDS     saving takes that long, and can be cancelled

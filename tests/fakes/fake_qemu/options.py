@@ -25,7 +25,7 @@ COMMON = {"id", "disable-legacy", "bus"}
 DEVICES = {
     "virtio-serial-pci": {"max_ports"},
     "virtserialport": {"chardev", "name"},
-    "virtio-blk-pci": {"drive", "serial", "werror", "rerror"},
+    "virtio-blk-pci": {"drive", "serial", "werror", "rerror", "bootindex"},
     "virtio-net-pci": {"netdev", "mac", "romfile"},
     "virtio-rng-pci": {"rng"},
     "virtio-balloon-pci": {"free-page-reporting", "deflate-on-oom"},

@@ -64,7 +64,7 @@ def arguments(spec: MachineSpec, engine: Engine, wiring: Wiring, *, incoming: bo
         *_machine(spec, engine),
         *_boot(spec, engine),
         *_channels(wiring),
-        *(word for disk in spec.disks for word in _disk(disk)),
+        *(word for disk in spec.disks for word in _disk(disk, first=disk is _first(spec))),
         *_network(spec, wiring),
         *_devices(),
         *_shares(spec, wiring),
@@ -142,13 +142,22 @@ def _channels(wiring: Wiring) -> list[str]:
     ]
 
 
-def _disk(disk: Disk) -> list[str]:
+def _first(spec: MachineSpec) -> Disk | None:
+    """The disk that firmware boots."""
+    if not isinstance(spec.boot, EfiBoot):
+        return None
+    named = (disk for disk in spec.disks if disk.serial == contract().disks.root)
+    return next(named, spec.disks[0] if spec.disks else None)
+
+
+def _disk(disk: Disk, *, first: bool) -> list[str]:
     """A disk whose guest is told of no write that is not safe, and that stops the VM when the host's disk is full.
 
     Writes go through the host's page cache; a flush by the guest is a flush there (``cache.no-flush`` is off).
     """
-    errors = "" if disk.read_only else ",werror=stop,rerror=stop"
-    device = f"virtio-blk-pci,id=disk-{disk.serial},drive={disk.serial},serial={disk.serial},disable-legacy=on{errors}"
+    device = f"virtio-blk-pci,id=disk-{disk.serial},drive={disk.serial},serial={disk.serial},disable-legacy=on"
+    device += "" if disk.read_only else ",werror=stop,rerror=stop"
+    device += ",bootindex=0" if first else ""
     return [*_blockdev(disk.serial, disk.path, read_only=disk.read_only), "-device", device]
 
 

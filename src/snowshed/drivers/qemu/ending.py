@@ -32,7 +32,7 @@ def ending(status: int, story: Story, last_words: str) -> Exit:
     """How a QEMU ended whose exit status was `status` (negative: the signal) and whose last output is `last_words`."""
     if story.pulled:
         return Exit(clean=False, detail="its plug was pulled")
-    if story.panic:
+    if story.panic and story.shutdown != "guest-shutdown":
         return Exit(clean=False, detail=f"the guest's kernel panicked: {story.panic}")
     if status < 0:
         return Exit(clean=False, detail=f"QEMU was ended by {_signal(-status)}{_said(last_words)}")

@@ -18,7 +18,7 @@ from ...model.machine import Arch
 from .argv import Firmware
 
 _MACHINES = {Arch.X86_64: "pc-q35-", Arch.AARCH64: "virt-"}
-_UNWANTED = frozenset({"requires-smm", "enrolled-keys", "secure-boot", "amd-sev", "amd-sev-es", "intel-tdx"})
+_UNWANTED = frozenset({"requires-smm", "enrolled-keys", "secure-boot"})
 
 
 def find_firmware(arch: Arch, program: str) -> Firmware | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import GuestError
 from ...guest.contract import contract
-from ...model.machine import MachineSpec
+from ...model.machine import EfiBoot, MachineSpec
 from ...process import Child, finish
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .channels import Channels
@@ -25,6 +25,8 @@ from .stream import Stream
 from .usernet import forwarded_port
 
 CONNECT_SECONDS = 10.0
+PANIC_SECONDS = 10.0
+"""For a panicked guest to restart itself, which ends it here."""
 TOGETHER_SECONDS = 5.0
 """A daemon that ends so shortly before QEMU ended because of it."""
 
@@ -169,7 +171,16 @@ class QemuVm(Vm):
     def _panicked(self, words: str) -> None:
         if not self._story.panic:
             self._notice(f"The guest's kernel panicked: {words}.")
+            if isinstance(self._spec.boot, EfiBoot):
+                self._tasks.create_task(self._end_panicked(), name="end a panicked guest")
         self._story.panic = words
+
+    async def _end_panicked(self) -> None:
+        """A kernel that we started ends the VM itself; firmware starts one with a command line that is not ours."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.wait(), PANIC_SECONDS)
+            return
+        await self._child.end(grace=0)
 
     async def _go_on(self) -> None:
         try:

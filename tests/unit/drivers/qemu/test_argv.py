@@ -185,3 +185,11 @@ def test_efi_boots_from_flash_that_keeps_its_variables(tmp_path: Path) -> None:
     assert nodes["efi-variables"]["file"]["filename"] == str(tmp_path / "variables")
     assert (nodes["efi-code"]["read-only"], nodes["efi-variables"]["read-only"]) == (True, False)
     assert "pflash0=efi-code,pflash1=efi-variables" in values(argv, "-machine")
+
+
+@pytest.mark.parametrize(("serials", "booted"), [(("data", "root"), "root"), (("data", "seed"), "data")])
+def test_firmware_boots_the_root_disk_or_else_the_first(tmp_path: Path, serials: tuple[str, ...], booted: str) -> None:
+    disks = tuple(Disk(tmp_path / serial, serial) for serial in serials)
+    spec = linux_spec(tmp_path, boot=EfiBoot(tmp_path / "variables"), disks=disks)
+    argv = arguments(spec, engine(firmware=Firmware(Path("/fw/code"), Path("/fw/vars"))), WIRING)
+    assert f"serial={booted}," in value(argv, "-device", "bootindex=0")

@@ -20,6 +20,7 @@ PANIC = b"[    1.76] Kernel panic - not syncing: VFS: Unable to mount root fs\r\
         (0, Story(shutdown="host-qmp-quit"), "", True, "QEMU was asked to quit"),
         (0, Story(shutdown="guest-reset"), "", False, "the guest restarted itself, which ends it here"),
         (0, Story(shutdown="guest-reset", panic="oops"), "", False, "the guest's kernel panicked: oops"),
+        (0, Story(shutdown="guest-shutdown", panic="seen"), "", True, "the guest shut itself down"),
         (0, Story(shutdown="guest-panic"), "", False, "the guest's kernel panicked"),
         (-9, Story(), "", False, "QEMU was ended by SIGKILL"),
         (-9, Story(pulled=True), "", False, "its plug was pulled"),

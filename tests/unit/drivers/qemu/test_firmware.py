@@ -26,7 +26,7 @@ def described(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
             "nvram-template": {"filename": str(template), "format": "raw"},
         },
         "targets": [{"architecture": "x86_64", "machines": ["pc-i440fx-*", "pc-q35-*"]}],
-        "features": ["acpi-s3", "verbose-dynamic"],
+        "features": ["acpi-s3", "amd-sev", "verbose-dynamic"],
         **changes,
     }
 
