@@ -22,6 +22,7 @@ class RealPlace(Place):
         self.home = folder / "home"
         self.home.mkdir()
         self.nix_root = folder / "nix"
+        self.more: tuple[str, ...] = ()
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         self.environment = {
             "HOME": str(self.home),
