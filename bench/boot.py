@@ -99,7 +99,7 @@ def start(place: RealPlace) -> float:
 
 
 def measure(arch: Arch, rounds: int) -> None:
-    image = ensure(arch.nix_system)
+    image = ensure(arch)
     floors, first, later = [], [], []
     with TemporaryDirectory() as folder:
         nothing = floor_initrd(arch, Path(folder))

@@ -84,9 +84,8 @@ def main() -> None:
     boot, wake = statistics.median(cold), statistics.median(wakes)
     print(f"cold boot to banner        {boot:6.2f} s")
     print(f"suspended to banner        {wake:6.2f} s, {wake / boot:.2f} of a cold boot")
-    print(
-        f"paused to banner           {(statistics.median(pauses) - statistics.median(direct)) * 1000:+6.0f} ms more than direct"
-    )
+    more = (statistics.median(pauses) - statistics.median(direct)) * 1000
+    print(f"paused to banner           {more:+6.0f} ms more than direct")
     print(f"suspend, the whole command {statistics.median(suspends):6.2f} s")
     print(f"a supervisor whose builder is suspended: {cost}")
 
