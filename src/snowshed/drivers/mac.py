@@ -80,7 +80,7 @@ def this_mac() -> Mac:
 
 def _sysctl(name: str) -> str:
     try:
-        return run(["/usr/sbin/sysctl", "-n", name]).strip()
+        return run(["sysctl", "-n", name]).strip()
     except (SnowshedError, OSError):
         return ""
 

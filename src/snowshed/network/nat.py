@@ -44,7 +44,7 @@ async def dial(address: str, port: int) -> socket.socket:
 def arp_table() -> str:
     """What ``arp -an`` prints, or an empty text where there is no such program."""
     try:
-        return run(["/usr/sbin/arp", "-an"])
+        return run(["arp", "-an"], timeout=PATIENCE)
     except (SnowshedError, OSError):
         return ""
 

@@ -130,7 +130,9 @@ class DiskImage(Object):
         path = Path(url.path())
         if not path.is_file():
             return None, self.standin.error("NSCocoaErrorDomain", 260, f"The file {path.name} does not exist.")
-        if path.stat().st_size % 512 or path.read_bytes()[:4] == b"QFI\xfb":
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if path.stat().st_size % 512 or magic == b"QFI\xfb":
             return None, self.standin.error(
                 DOMAIN, DISK_IMAGE, "Invalid disk image.", "The disk image format is not recognized."
             )
