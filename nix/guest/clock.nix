@@ -18,7 +18,9 @@ in
     before = [ "time-set.target" ];
     script = ''
       [ ! -e "$SETTINGS" ] || . "$SETTINGS"
-      [ "$(date +%s)" -ge "''${SNOWSHED_TIME:-0}" ] || date --set "@$SNOWSHED_TIME" > /dev/null
+      read -r uptime _ < /proc/uptime
+      now=$((''${SNOWSHED_TIME:-0} + ''${uptime%.*}))
+      [ "$(date +%s)" -ge "$now" ] || date --set "@$now" > /dev/null
     '';
   };
 

@@ -57,7 +57,11 @@ class WatchdogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What Nix is told about the builder, and what the guest's own Nix is told. Sizes in bytes; 0 jobs: as cores."""
+    """What Nix is told about the builder, and what the guest's own Nix is told. Sizes in bytes; 0 jobs: as cores.
+
+    `ca_bundle` and `netrc` are files of the host, read at every start; `proxy` is a URL that the guest can reach, and
+    `no_proxy` a list of hosts as curl(1) takes it.
+    """
 
     max_jobs: int = 0
     speed_factor: int = 1
@@ -68,6 +72,10 @@ class NixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_free: int = 7 * GIB
     substituters: tuple[str, ...] | None = None
     trusted_public_keys: tuple[str, ...] | None = None
+    ca_bundle: str = ""
+    netrc: str = ""
+    proxy: str = ""
+    no_proxy: str = ""
 
 
 class ShareConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -76,6 +76,10 @@ in
         onDemand.enable = true;
         sharedDirectories.ccache = "/var/cache/ccache";
         settings.stop_grace = 60;
+        caBundle = "/etc/ssl/certs/ca-certificates.crt";
+        netrc = "/etc/nix/netrc";
+        proxy = "http://proxy.example:3128";
+        noProxy = "localhost";
         builders.intel = {
           system = "x86_64-linux";
           port = 31223;

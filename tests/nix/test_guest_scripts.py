@@ -206,10 +206,17 @@ def test_a_blank_disk_is_formatted(tmp_path: Path) -> None:
     assert (done.returncode, kind(disk)) == (0, "ext4"), done.stderr
 
 
-@pytest.mark.parametrize("content", [b"\0" * 512 + b"somebody's data", b"QFI\xfb"], ids=["data", "qcow2"])
+ZEROES = b"\0" * (8 << 20)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\0" * 512 + b"somebody's data" + ZEROES, b"QFI\xfb" + ZEROES, ZEROES + b"a backup of a partition table"],
+    ids=["data", "qcow2", "end"],
+)
 def test_a_disk_that_is_not_blank_is_left_alone(tmp_path: Path, content: bytes) -> None:
     disk = tmp_path / "disk.img"
-    disk.write_bytes(content + b"\0" * (8 << 20))
+    disk.write_bytes(content)
     before = disk.read_bytes()
     assert run("format.sh", tmp_path, DATA=disk, LABEL="x").returncode == 0
     assert disk.read_bytes() == before

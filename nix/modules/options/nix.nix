@@ -69,6 +69,39 @@ in
     description = "Keys that the guest trusts binary caches by. `null`: its own default.";
   };
 
+  caBundle = mkOption {
+    type = types.nullOr types.str;
+    default = null;
+    example = "/etc/ssl/certs/ca-certificates.crt";
+    description = ''
+      Certificates that the guest's Nix trusts instead of its own, such as the host's: a file on the host, which is read at
+      every start.
+    '';
+  };
+
+  netrc = mkOption {
+    type = types.nullOr types.str;
+    default = null;
+    example = "/etc/nix/netrc";
+    description = ''
+      Passwords for binary caches: a file on the host, which the builders' user can read. In the guest only root can.
+    '';
+  };
+
+  proxy = mkOption {
+    type = types.nullOr types.str;
+    default = null;
+    example = "http://proxy.example:3128";
+    description = "The proxy for what the guest's Nix downloads, by an address that the guest reaches.";
+  };
+
+  noProxy = mkOption {
+    type = types.nullOr types.str;
+    default = null;
+    example = "localhost,.example";
+    description = "Hosts that are reached without the proxy.";
+  };
+
   minFree = mkOption {
     type = types.str;
     default = "5GiB";

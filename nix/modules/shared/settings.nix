@@ -34,11 +34,18 @@ lib.recursiveUpdate (said (guest builder // {
   };
   nix = {
     inherit emulate;
-    inherit (builder) protocol substituters;
+    inherit (builder)
+      netrc
+      protocol
+      proxy
+      substituters
+      ;
+    ca_bundle = builder.caBundle;
     features = builder.supportedFeatures;
     max_free = builder.maxFree;
     max_jobs = builder.maxJobs;
     min_free = builder.minFree;
+    no_proxy = builder.noProxy;
     speed_factor = builder.speedFactor;
     trusted_public_keys = builder.trustedPublicKeys;
   };

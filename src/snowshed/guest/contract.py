@@ -43,13 +43,15 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class SeedMembers(msgspec.Struct, frozen=True):
-    """Names in the seed disk's tar archive, `settings` always the first."""
+    """Names in the seed disk's tar archive, `settings` always the first; the last two are there when given."""
 
     settings: str
     environment: str
     nix_conf: str
     host_key: str
     authorized_keys: str
+    ca_bundle: str
+    netrc: str
 
 
 class Contract(msgspec.Struct, frozen=True):

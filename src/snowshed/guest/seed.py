@@ -9,6 +9,8 @@ settings.env       the same that the guest's start needs, as shell assignments
 nix.conf           what the guest's Nix is told besides the configuration in its image
 ssh_host_…_key     the guest's SSH host key, made and pinned on the host
 authorized_keys    the builder's public user key
+ca-bundle.crt      certificates to trust besides those of the image, where the host gives some
+netrc              passwords for binary caches, where the host gives some
 =================  =================================================================================================
 """
 
@@ -50,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rosetta: bool
     kvm: bool
     emulate: tuple[str, ...]
+    proxy: str
+    no_proxy: str
     shares: tuple[ShareSettings, ...]
 
 
@@ -61,23 +65,39 @@ class SeedContents:
     nix_conf: str
     host_key: str
     authorized_keys: str
+    ca_bundle: bytes = b""
+    netrc: bytes = b""
 
     @classmethod
     def of(
-        cls, name: str, config: BuilderConfig, network: GuestNetwork, *, host_key: str, user_key: str, now: float
+        cls,
+        name: str,
+        config: BuilderConfig,
+        network: GuestNetwork,
+        *,
+        host_key: str,
+        user_key: str,
+        now: float,
+        ca_bundle: bytes = b"",
+        netrc: bytes = b"",
     ) -> SeedContents:
-        """The contents for the builder `name`: `user_key` is its public key, `now` seconds since the epoch."""
-        return cls(settings_of(name, config, network, now), nix_conf(config), _line(host_key), _line(user_key))
+        """The contents for the builder `name`: `user_key` is its public key, `now` seconds since the epoch,
+        `ca_bundle` and `netrc` the contents of the files that the configuration names.
+        """
+        settings = settings_of(name, config, network, now)
+        return cls(settings, nix_conf(config), _line(host_key), _line(user_key), ca_bundle, netrc)
 
     def members(self) -> dict[str, bytes]:
         """Names and contents in the archive's order: the settings first, by which a disk without a serial is known."""
         names = contract().seed
+        optional = {names.ca_bundle: self.ca_bundle, names.netrc: self.netrc}
         return {
             names.settings: msgspec.json.format(msgspec.json.encode(self.settings), indent=2) + b"\n",
             names.environment: environment(self.settings).encode(),
             names.nix_conf: self.nix_conf.encode(),
             names.host_key: self.host_key.encode(),
             names.authorized_keys: self.authorized_keys.encode(),
+            **{name: data for name, data in optional.items() if data},
         }
 
     def archive(self) -> bytes:
@@ -107,6 +127,8 @@ def settings_of(name: str, config: BuilderConfig, network: GuestNetwork, now: fl
         rosetta=config.rosetta,
         kvm=config.nested_virtualization or (features is not None and "kvm" in features),
         emulate=config.nix.emulate,
+        proxy=config.nix.proxy,
+        no_proxy=config.nix.no_proxy,
         shares=tuple(
             ShareSettings(tag=tag, path=str(Path(agreed.share_dir) / tag), read_only=share.read_only)
             for tag, share in sorted(config.shares.items())
@@ -115,7 +137,7 @@ def settings_of(name: str, config: BuilderConfig, network: GuestNetwork, now: fl
 
 
 def environment(settings: Settings) -> str:
-    """``settings.env``: one shell assignment a line."""
+    """``settings.env``: one shell assignment a line; the proxies under the names that curl(1) knows."""
     values = {
         "HOSTNAME": settings.hostname,
         "TIME": str(settings.time),
@@ -128,7 +150,10 @@ def environment(settings: Settings) -> str:
         "EMULATE": " ".join(settings.emulate),
         "SHARES": " ".join(f"{s.tag}:{'ro' if s.read_only else 'rw'}:{s.path}" for s in settings.shares),
     }
-    return "".join(f"SNOWSHED_{name}={shlex.quote(value)}\n" for name, value in values.items())
+    ours = {f"SNOWSHED_{name}": value for name, value in values.items()}
+    if settings.proxy:
+        ours |= {"http_proxy": settings.proxy, "https_proxy": settings.proxy, "no_proxy": settings.no_proxy}
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
 
 
 def nix_conf(config: BuilderConfig) -> str:
@@ -149,6 +174,12 @@ def nix_conf(config: BuilderConfig) -> str:
         lines.append(_setting("trusted-public-keys", nix.trusted_public_keys))
     if nix.emulate:
         lines.append(_setting("extra-platforms", nix.emulate))
+    for setting, given, member in (
+        ("ssl-cert-file", nix.ca_bundle, contract().seed.ca_bundle),
+        ("netrc-file", nix.netrc, contract().seed.netrc),
+    ):
+        if given:
+            lines.append(f"{setting} = {contract().run_dir}/{member}")
     if nix.features is not None:
         lines.append(_setting("system-features", nix.features))
     return "".join(f"{line}\n" for line in lines)

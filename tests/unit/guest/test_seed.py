@@ -100,3 +100,24 @@ def test_nix_is_told_what_was_configured() -> None:
     assert "substituters = https://a.example https://b.example\n" in text
     assert "trusted-public-keys = a:KEY=\n" in text
     assert contents(msgspec.structs.replace(CONFIG, nix=nix)).settings.kvm
+
+
+def test_certificates_passwords_and_proxies_go_where_nix_looks() -> None:
+    nix = NixConfig(ca_bundle="/host/ca.crt", netrc="/host/netrc", proxy="http://10.0.2.2:3128", no_proxy="localhost")
+    config = msgspec.structs.replace(CONFIG, nix=nix)
+    given = SeedContents.of(
+        "one", config, NAT, host_key="H", user_key="U", now=0, ca_bundle=b"CERTIFICATES", netrc=b"PASSWORDS"
+    )
+    members = given.members()
+    assert list(members)[-2:] == [contract().seed.ca_bundle, contract().seed.netrc]
+    assert members["netrc"] == b"PASSWORDS"
+    conf = members["nix.conf"].decode()
+    assert "ssl-cert-file = /run/snowshed/ca-bundle.crt\n" in conf
+    assert "netrc-file = /run/snowshed/netrc\n" in conf
+    assert b"https_proxy=http://10.0.2.2:3128\nno_proxy=localhost\n" in members["settings.env"]
+
+
+def test_without_them_nothing_is_said_of_them() -> None:
+    members = contents().members()
+    assert {"ca-bundle.crt", "netrc"} & set(members) == set()
+    assert b"proxy" not in members["settings.env"]
