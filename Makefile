@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check unit lint integration vm docs bench packages clean help
+.PHONY: demo test check unit lint integration vm bench packages clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z -]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: packages $(BIN)/snowshed ## a Linux builder from nothing, and two builds on it
 	@$(BIN)/python examples/demo.py
@@ -18,7 +18,13 @@ test: packages $(BIN)/pytest lint ## everything, real guests included (under 20 
 check: packages $(BIN)/pytest lint ## lint, types, unit tests (under a minute)
 	$(PYTEST) tests/unit -q
 
-lint: $(BIN)/pytest
+unit integration vm: packages $(BIN)/pytest ## one part of the tests
+	$(PYTEST) tests/$@
+
+bench: packages $(BIN)/snowshed ## the numbers, as ratios within one run
+	@for program in bench/*.py; do echo "== $$program"; $(BIN)/python $$program || exit; done
+
+lint: $(BIN)/pytest ## lint, form, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

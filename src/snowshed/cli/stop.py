@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from ..control.client import Control, Unresponsive
+from ..control.client import Control, Gone, Unresponsive
 from ..errors import GuestError, NotRunning
 from ..paths import BuilderPaths
 from ..state import await_release, held
@@ -48,6 +48,8 @@ def stop(paths: BuilderPaths, *, force: bool = False, grace: float | None = None
     except NotRunning:
         if not held(paths.supervisor_lock):
             return False
+    except Gone:
+        pass  # it is ending anyway: whether it has ended, its lock tells
     except Unresponsive as error:
         if not force or error.pid is None:
             raise

@@ -66,7 +66,7 @@ class Control:
         """Send one request, give every event that comes to `each`, and return the answer.
 
         `silence` is how many seconds may pass without a line; None only for a stream that a person watches. Raises
-        the error that the supervisor answers with, and `GuestError` when it goes away without an answer.
+        the error that the supervisor answers with, and `Gone` when it goes away without one.
         """
         if not self.speaks_our_protocol and verb not in ("stop", "status"):
             raise UserError(
@@ -77,7 +77,7 @@ class Control:
         try:
             self._socket.sendall(line)
         except OSError as error:
-            raise _gone(verb) from error
+            raise Gone(verb) from error
         while True:
             answer = self._read_line(silence, verb)
             if "event" in answer:
@@ -96,9 +96,9 @@ class Control:
             except TimeoutError:
                 raise Unresponsive(doing, deadline or 0.0, peer_pid(self._socket)) from None
             except OSError as error:
-                raise _gone(doing) from error
+                raise Gone(doing) from error
             if not more:
-                raise _gone(doing)
+                raise Gone(doing)
             self._buffer += more
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
@@ -120,6 +120,16 @@ class Unresponsive(GuestError):
             "Look at `snowshed logs`; `snowshed stop --force` ends it.",
         )
         self.pid = pid
+
+
+class Gone(GuestError):
+    """A supervisor that closed the connection without an answer: it ended, or was ended."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(
+            f"The builder's supervisor went away before it had answered `{doing}`.",
+            "`snowshed logs` shows its last words.",
+        )
 
 
 def peer_pid(connection: socket.socket) -> int | None:
@@ -159,11 +169,3 @@ def _why_not(path: Path, error: OSError) -> SnowshedError:
             "Look at `snowshed logs`; `snowshed stop --force` ends it.",
         )
     return GuestError(f"The builder's control socket {path} cannot be used: {error}.", "Look at `snowshed logs`.")
-
-
-def _gone(doing: str) -> SnowshedError:
-    if doing in ("greet", "status"):  # it was asked whether it is there, and it is not any more
-        return NotRunning("The builder's supervisor has just ended.", "`snowshed logs` shows its last words.")
-    return GuestError(
-        f"The builder's supervisor went away before it had answered `{doing}`.", "`snowshed logs` shows its last words."
-    )

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from snowshed import PROTOCOL, __version__
-from snowshed.control.client import Control, Unresponsive
-from snowshed.errors import Bug, GuestError, NotRunning, UserError
+from snowshed.control.client import Control, Gone, Unresponsive
+from snowshed.errors import Bug, NotRunning, UserError
 
 GREETING = {"snowshed": __version__, "protocol": PROTOCOL, "builder": "one", "pid": 1}
 
@@ -107,7 +107,7 @@ def test_silence_after_a_request_has_an_end(path: Path) -> None:
 
 
 def test_a_supervisor_that_leaves_without_an_answer_is_an_error(path: Path) -> None:
-    with supervisor(path), Control(path) as control, pytest.raises(GuestError, match="went away"):
+    with supervisor(path), Control(path) as control, pytest.raises(Gone, match="went away"):
         control.request("start")
 
 
