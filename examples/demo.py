@@ -93,7 +93,7 @@ class Demo:
             said = list(narrated(child.stderr))
             answer = child.stdout.read().strip()
         if child.returncode != 0:
-            raise Failed("nix-build failed:\n" + "".join(said))
+            raise Failed("nix-build failed:\n" + "".join(line for line in said if not line.startswith("copying path")))
         return Path(f"{self.folder}/store{answer}")
 
     def toolchain(self) -> Path:
@@ -135,6 +135,12 @@ class Demo:
         print(f"  {(result / 'greeting').read_text().strip()}\n  {hello.relative_to(self.folder)}: {says}")
         if FILE_SAYS[self.arch] not in says:
             raise Failed(f"That is not a program for {self.arch.nix_system}.")
+
+    def explain(self) -> None:
+        """What the builder has to say about a step that failed."""
+        for words in (["status"], ["logs", "-n", "20"], ["logs", "--console", "-n", "20"]):
+            show(["snowshed", *words])
+            subprocess.call([SNOWSHED, *words, *self.builder])
 
     def clean_up(self) -> None:
         """Not to be interrupted: nothing of us stays, running or on the disk, but the image and the packages."""
@@ -186,7 +192,8 @@ def main() -> int:
     try:
         demo.run()
     except (Failed, SnowshedError) as error:
-        print(f"\ndemo: {error}", file=sys.stderr)
+        print(f"\ndemo: {error}", file=sys.stderr, flush=True)
+        demo.explain()
         return 1
     except KeyboardInterrupt:
         print("\ndemo: interrupted.", file=sys.stderr)
