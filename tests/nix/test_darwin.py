@@ -42,7 +42,7 @@ def test_what_a_configuration_becomes(darwin: Darwin, matches: Matches, name: st
 def test_nix_is_told_where_to_look(darwin: Darwin) -> None:
     assert darwin("plain")["nix"] == {
         "distributedBuilds": True,
-        "builders": "@/etc/nix/machines ; @/var/lib/snowshed/machines",
+        "builders": "@/etc/nix/machines;@/var/lib/snowshed/machines",
         "builders-use-substitutes": True,
         "build-poll-interval": 1,
     }
@@ -105,8 +105,8 @@ def test_the_guest_is_the_same_whatever_else_changes(darwin: Darwin) -> None:
 
 def test_determinate_nix_is_told_in_its_own_way(darwin: Darwin) -> None:
     seen = darwin("determinate")
-    assert seen["module"]["builders"] == "@/etc/nix/machines ; @/var/lib/snowshed/machines"
-    assert "builders = @/etc/nix/machines ; @/var/lib/snowshed/machines\n" in seen["alone"]
+    assert seen["module"]["builders"] == "@/etc/nix/machines;@/var/lib/snowshed/machines"
+    assert "builders = @/etc/nix/machines;@/var/lib/snowshed/machines\n" in seen["alone"]
     assert any("builders = @/etc/nix/machines" in warning for warning in seen["byHand"])
 
 

@@ -36,7 +36,7 @@ def test_systemd_holds_the_socket_under_the_name_that_the_supervisor_asks_for(ho
 def test_nix_is_told_where_to_look(host: Any) -> None:
     assert host["nix"] == {
         "distributedBuilds": True,
-        "builders": "@/etc/nix/machines ; @/var/lib/snowshed/machines",
+        "builders": "@/etc/nix/machines;@/var/lib/snowshed/machines",
         "build-poll-interval": 1,
     }
 

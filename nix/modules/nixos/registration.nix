@@ -27,7 +27,7 @@ in
         Type = "exec";
         ExecStart = "${cfg.package}/libexec/snowshed-register ${cfg.planFile}";
         # Root's own part is to read a plan and write three files; the rest is done as the builders' user.
-        CapabilityBoundingSet = "CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID";
+        CapabilityBoundingSet = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID";
         LockPersonality = true;
         NoNewPrivileges = true;
         PrivateDevices = true;

@@ -181,8 +181,11 @@ def _remembered(file: Path) -> dict[str, Known]:
 
 
 def _share_key(plan: Plan, entry: Entry) -> None:
-    """A copy of the user's key that everybody on the host can read, or none. Read as the builders' user, so that no
-    link in a directory of theirs makes root read something else."""
+    """A copy of the user's key that everybody on the host can read, or none.
+
+    Read as the builders' user, so that no link in a directory of theirs makes root read something else; and given to
+    that user, since ssh refuses whoever owns a key that others can read, and root has to use it as well.
+    """
     shared = Path(plan.directory) / "keys" / entry.name
     if not entry.share_key:
         shared.unlink(missing_ok=True)
@@ -192,6 +195,8 @@ def _share_key(plan: Plan, entry: Entry) -> None:
         raise _refused(entry, "its user's key is none")
     shared.parent.mkdir(mode=0o755, exist_ok=True)
     write(shared, text)
+    owner = Path(entry.state).stat()
+    os.chown(shared, owner.st_uid, owner.st_gid)
 
 
 def write(file: Path, text: str) -> None:

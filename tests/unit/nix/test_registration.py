@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -127,9 +128,12 @@ def test_the_key_is_shared_only_as_long_as_that_is_wanted(tmp_path: Path) -> Non
     say(tmp_path, SAID)
     (tmp_path / "state/ssh").mkdir(parents=True)
     (tmp_path / "state/ssh/id_ed25519").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "state", 4321, 4321)
     shared = tmp_path / "keys/default"
     assert register(plan_for(tmp_path, share_key=True)) == []
     assert shared.stat().st_mode & 0o777 == 0o644
+    assert shared.stat().st_uid == (tmp_path / "state").stat().st_uid
     assert register(plan_for(tmp_path)) == []
     assert not shared.exists()
 
