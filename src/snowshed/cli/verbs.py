@@ -28,6 +28,7 @@ VERBS = {
     "gc": "Collect garbage in the guest's store and give freed space back.",
     "destroy": "Delete the builder: disk, keys, logs.",
     "doctor": "What is wrong here, and what to do about it.",
+    "selftest": "Try on this host what could not be tried anywhere else.",
     "image": "Make, list and delete what guests boot from.",
     "config": "Show and check the configuration.",
 }
