@@ -167,9 +167,11 @@ async def test_of_our_files_qemu_inherits_the_lock_alone(qemu: FakeQemu, tmp_pat
         assert ours == {str(tmp_path / "vm.lock")}
 
 
+@pytest.mark.parametrize("version", ["7.2.22", "9.1.0"])
 async def test_a_vm_sleeps_in_a_file_and_goes_on_in_another_process(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, version: str
 ) -> None:
+    qemu.fail(f"version={version}")
     memory = tmp_path / "memory"
     async with running(tmp_path, spec) as (vm, recorder):
         assert isinstance(vm, Suspendable)
@@ -186,6 +188,28 @@ async def test_a_vm_sleeps_in_a_file_and_goes_on_in_another_process(
         assert b"snowshed-stage" not in recorder.console, "it has to go on, not to boot"
         await second.kill()
     assert [entry["saves"] for entry in qemu.journal("restore")] == [1]
+
+
+@pytest.mark.parametrize("version", ["7.2.22", "9.1.0"])
+async def test_a_wake_can_be_cancelled_at_any_point_and_leaves_nothing(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, version: str
+) -> None:
+    qemu.fail(f"version={version}")
+    memory = tmp_path / "memory"
+    async with running(tmp_path, spec) as (vm, _):
+        await vm.pause()
+        await vm.save(memory)
+    for turn in range(1, 200):
+        async with recording(tmp_path) as recorder:
+            start = CancelledAt(QemuDriver().start(spec, recorder.launch, restore=memory), turn)
+            try:
+                second = await asyncio.create_task(_awaiting(start))
+            except asyncio.CancelledError:
+                continue
+            await second.kill()
+            break
+    assert turn > 8
+    assert [entry["pid"] for entry in qemu.journal("start") if alive(entry["pid"])] == []
 
 
 async def test_a_failed_save_leaves_a_vm_that_can_be_resumed_and_no_file(

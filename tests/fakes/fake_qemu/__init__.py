@@ -25,6 +25,7 @@ disk-full-after=S     a write fails for lack of space and the VM stops; every `c
 save-fails            saving the memory fails for lack of space
 slow-save=SECONDS     saving takes that long, and can be cancelled
 restore-fails         loading the memory fails as it does for a file that does not fit
+version=X.Y.Z         it calls itself that instead of 7.2.22; files for migrations have other names from 9.1 on
 builds=N              what the agent prints for any program it is asked to run (0)
 ====================  ================================================================================================
 
@@ -47,12 +48,17 @@ from .monitor import Monitor
 from .options import Options, die
 
 
-async def run(folder: Path) -> None:
-    options = Options(sys.argv[0], sys.argv[1:])
+def chosen(folder: Path) -> Faults:
+    """What is to go wrong this time."""
     text = os.environ.get("FAKE_QEMU")
     if text is None and (folder / "faults").exists():
         text = (folder / "faults").read_text()
-    faults = Faults(text or "")
+    return Faults(text or "")
+
+
+async def run(folder: Path) -> None:
+    options = Options(sys.argv[0], sys.argv[1:])
+    faults = chosen(folder)
     machine = Machine(options, faults, folder / "journal")
     machine.note("start", argv=sys.argv[1:])
     if "exits-at-start" in faults:
@@ -76,6 +82,6 @@ async def run(folder: Path) -> None:
 def main(folder: Path) -> None:
     """What the program in `folder` does."""
     if sys.argv[1:] == ["--version"]:
-        print("QEMU emulator version 7.2.22 (fake)\nCopyright (c) nobody")
+        print(f"QEMU emulator version {chosen(folder).text('version', '7.2.22')} (fake)\nCopyright (c) nobody")
         sys.exit(0)
     asyncio.run(run(folder))

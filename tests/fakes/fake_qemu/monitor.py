@@ -125,6 +125,23 @@ class Monitor:
             raise Refused("No file descriptor supplied via SCM_RIGHTS")
         self.named[fdname] = self.received.pop(0)
 
+    def do_add_fd(self, fdset_id: int) -> object:
+        self.new_enough()
+        if not self.received:
+            raise Refused("No file descriptor supplied via SCM_RIGHTS")
+        self.named[f"/dev/fdset/{fdset_id}"] = self.received.pop(0)
+        return {"fdset-id": fdset_id, "fd": self.named[f"/dev/fdset/{fdset_id}"]}
+
+    def do_remove_fd(self, fdset_id: int) -> None:
+        if f"/dev/fdset/{fdset_id}" not in self.named:
+            raise Refused(f"File descriptor named 'fdset-id:{fdset_id}' not found")
+        os.close(self.named.pop(f"/dev/fdset/{fdset_id}"))
+
+    def new_enough(self) -> None:
+        version = self.machine.faults.text("version", "7.2.22")
+        if tuple(map(int, version.split("."))) < (9, 1, 0):
+            raise Refused("this stand-in takes files for migrations from 9.1 on")
+
     def do_migrate_set_capabilities(self, capabilities: list[dict[str, object]]) -> None:
         for capability in capabilities:
             if capability["capability"] != "events":
@@ -137,7 +154,9 @@ class Monitor:
 
     def descriptor(self, uri: str) -> int:
         kind, _, name = uri.partition(":")
-        if kind != "fd" or name not in self.named:
+        if kind == "file":
+            self.new_enough()
+        if kind not in ("fd", "file") or name not in self.named:
             raise Refused(f"File descriptor named '{name}' has not been found")
         return self.named.pop(name)
 

@@ -18,7 +18,7 @@ VALUES = {
 }
 OBJECTS = {
     "memory-backend-ram": {"id", "size"},
-    "memory-backend-memfd": {"id", "size", "share"},
+    "memory-backend-file": {"id", "size", "share", "mem-path"},
     "rng-builtin": {"id"},
 }
 COMMON = {"id", "disable-legacy", "bus"}

@@ -53,6 +53,8 @@ class Wiring:
     agent: int
     shares: Mapping[str, int] = field(default_factory=dict)
     """by tag: a socket connected to that share's virtiofsd"""
+    ram: int | None = None
+    """a memory file, which the guest's memory is to be: for shares"""
     vsock: tuple[int, int] | None = None
     """an open ``/dev/vhost-vsock`` and the context id that was claimed with it"""
 
@@ -62,6 +64,7 @@ def arguments(spec: MachineSpec, engine: Engine, wiring: Wiring, *, incoming: bo
     return [
         engine.program,
         *_machine(spec, engine),
+        *_memory(spec, wiring),
         *_boot(spec, engine),
         *_channels(wiring),
         *(word for disk in spec.disks for word in _disk(disk, first=disk is _first(spec))),
@@ -99,7 +102,6 @@ def kernel_command_line(spec: MachineSpec, boot: LinuxBoot, engine: Engine) -> s
 
 def _machine(spec: MachineSpec, engine: Engine) -> list[str]:
     machine = "q35,vmport=off,smm=off,sata=off,smbus=off" if spec.arch is Arch.X86_64 else _virt(engine)
-    ram = "memory-backend-memfd,id=ram,share=on" if spec.shares else "memory-backend-ram,id=ram"
     tcg = ",thread=multi" if engine.accelerator is Accelerator.TCG else ""
     sandbox = ["-sandbox", _SANDBOX] if engine.platform == "linux" else []
     return [
@@ -108,8 +110,15 @@ def _machine(spec: MachineSpec, engine: Engine) -> list[str]:
         *["-action", "panic=shutdown", *sandbox],
         *["-machine", f"{machine},dump-guest-core=off,memory-backend=ram"],
         *["-accel", f"{engine.accelerator}{tcg}", "-cpu", cpu(spec, engine), "-smp", str(spec.cores)],
-        *["-object", f"{ram},size={spec.memory // MIB}M", "-m", f"{spec.memory // MIB}M"],
     ]
+
+
+def _memory(spec: MachineSpec, wiring: Wiring) -> list[str]:
+    size = f"{spec.memory // MIB}M"
+    kind = "memory-backend-ram,id=ram"
+    if wiring.ram is not None:
+        kind = f"memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/{wiring.ram}"
+    return ["-object", f"{kind},size={size}", "-m", size]
 
 
 def _virt(engine: Engine) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from .argv import Wiring
+from .ram import SharedRam
 from .vsock import VsockContext
 
 
@@ -21,10 +22,12 @@ class Channels:
         self.messages, self._its_messages = socket.socketpair()
         self._vsock = vsock
         self._shares: dict[str, socket.socket] = {}
+        self.ram: SharedRam | None = None
 
-    def add_shares(self, peers: dict[str, socket.socket]) -> None:
-        """Take over the sockets to the daemons of shares, by tag."""
+    def add_shares(self, peers: dict[str, socket.socket], ram: SharedRam) -> None:
+        """Take over the sockets to the daemons of shares, by tag, and the memory that they work on."""
         self._shares = peers
+        self.ram = ram
 
     @property
     def context(self) -> int | None:
@@ -43,14 +46,16 @@ class Channels:
             console=self._its_console.fileno(),
             agent=self._its_agent.fileno(),
             shares={tag: peer.fileno() for tag, peer in self._shares.items()},
+            ram=self.ram.descriptor if self.ram else None,
             vsock=(self._vsock.descriptor, self._vsock.number) if self._vsock else None,
         )
 
     def inherited(self) -> list[int]:
         """What QEMU has to inherit."""
         wiring = self.wiring()
-        vsock = [wiring.vsock[0]] if wiring.vsock else []
-        return [wiring.monitor, wiring.console, wiring.agent, *wiring.shares.values(), *vsock]
+        several = [*wiring.shares.values(), *([wiring.vsock[0]] if wiring.vsock else [])]
+        several += [] if wiring.ram is None else [wiring.ram]
+        return [wiring.monitor, wiring.console, wiring.agent, *several]
 
     def hand_over(self) -> None:
         """Close QEMU's ends here, now that it has them."""
@@ -62,5 +67,7 @@ class Channels:
     def close(self) -> None:
         """Close everything."""
         self.hand_over()
+        if self.ram:
+            self.ram.close()
         for end in (self.monitor, self.console, self.agent, self.messages):
             end.close()

@@ -18,8 +18,10 @@ from .channels import Channels
 from .checks import nests, problems
 from .ending import refusal
 from .firmware import find_firmware, make_variables
+from .migration import Migration
 from .proof import prove
-from .shares import serve
+from .ram import SharedRam
+from .shares import serve, suspend_blocker
 from .vm import QemuVm
 
 GATEWAY, NAMESERVER = "10.0.2.2", "10.0.2.3"
@@ -36,13 +38,13 @@ class QemuDriver(Driver):
             engine, reason = self._engine(spec)
         except UserError as error:
             return Capabilities(accelerator="none", accelerator_reason=error.message.rstrip("."))
-        shares = ", ".join(share.tag for share in spec.shares)
+        blocker = suspend_blocker(spec.shares, engine.version)
         return Capabilities(
             accelerator=str(engine.accelerator),
             accelerator_reason=reason,
             pause=True,
-            suspend=not spec.shares,
-            suspend_blocker=f"QEMU cannot save a VM with a shared directory ({shares})" if spec.shares else "",
+            suspend=not blocker,
+            suspend_blocker=blocker,
             vsock=vsock.works(),
             shares=engine.platform == "linux",
             nested=nests(engine.accelerator),
@@ -66,7 +68,8 @@ class QemuDriver(Driver):
     def fingerprint(self, spec: MachineSpec) -> str:
         engine, _ = self._engine(spec)
         shares = {share.tag: 0 for share in spec.shares}
-        words = arguments(spec, engine, Wiring(0, 0, 0, shares, (0, 0) if vsock.works() else None))
+        wiring = Wiring(0, 0, 0, shares, ram=0 if shares else None, vsock=(0, 0) if vsock.works() else None)
+        words = arguments(spec, engine, wiring)
         processor = accel.processor() if engine.accelerator is not Accelerator.TCG else ""
         digest = hashlib.sha256("\0".join([*words, processor]).encode()).hexdigest()[:16]
         version = ".".join(map(str, engine.version))
@@ -80,12 +83,14 @@ class QemuDriver(Driver):
             channels = Channels(vsock.claim())
             undo.callback(channels.close)
             served = await serve(spec.shares, launch.runtime, channels.output, undo)
-            channels.add_shares({entry.share.tag: entry.peer for entry in served})
+            if served:
+                channels.add_shares({entry.share.tag: entry.peer for entry in served}, SharedRam(spec.memory))
             argv = arguments(spec, engine, channels.wiring(), incoming=restore is not None)
             keep = [*channels.inherited(), launch.vm_lock]
             child = await Child.start(argv, output=channels.output, keep=keep)
             channels.hand_over()
-            vm = QemuVm(spec, launch, child, channels, {entry.share.tag: entry.daemon for entry in served})
+            daemons = {entry.share.tag: entry.daemon for entry in served}
+            vm = QemuVm(spec, launch, child, channels, Migration(engine.version, channels.ram), daemons)
             undo.push_async_callback(vm.kill)
             await _step(vm, "QEMU did not start", vm.greet)
             if restore is not None:

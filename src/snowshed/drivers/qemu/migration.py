@@ -1,26 +1,32 @@
 """The memory of a VM into a file and back, by QEMU's migration.
 
-The file is opened here (0600) and handed to QEMU as a descriptor: the sandbox forbids QEMU to start a program, and
-``file:`` addresses came with QEMU 8.2 only. The steps are told by the event ``MIGRATION`` (QEMU's
-``qapi/migration.json``); nothing is asked for periodically.
+The file is opened here (0600) and handed to QEMU as a descriptor: the sandbox forbids QEMU to start a program. Up to
+QEMU 9.0 a descriptor is named by ``fd:``, which later versions want for sockets only. The steps are told by the event
+``MIGRATION`` (QEMU's ``qapi/migration.json``); nothing is asked for periodically.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 from ...errors import GuestError
 from ...process import finish
 from .monitor import Monitor, Refused
+from .ram import SharedRam
 
 SAVE_SECONDS = 600.0
 LOAD_SECONDS = 600.0
 CANCEL_SECONDS = 30.0
 
-_NAME = "memory"
+FILE_FROM = (9, 1, 0)
+"""The first QEMU that takes a descriptor as a ``file:``."""
+
+_NAME, _NUMBER = "memory", 1
 _FINAL = frozenset({"completed", "failed", "cancelled"})
 _AT_REST = _FINAL | {"none"}
 _UNLIMITED = ((1 << 63) - 1) >> 20 << 20
@@ -28,9 +34,12 @@ _UNLIMITED = ((1 << 63) - 1) >> 20 << 20
 
 
 class Migration:
-    """One migration at a time, in either direction."""
+    """One migration at a time, in either direction. `ram` is the guest's memory where QEMU does not have it alone;
+    `qemu` is QEMU's version."""
 
-    def __init__(self) -> None:
+    def __init__(self, qemu: tuple[int, int, int], ram: SharedRam | None = None) -> None:
+        self._qemu = qemu
+        self._ram = ram
         self._outcome: asyncio.Future[str] | None = None
 
     def step(self, status: str) -> None:
@@ -54,7 +63,12 @@ class Migration:
             raise GuestError(f"{file} cannot be written: {error.strerror}.") from error
         try:
             await self._send(monitor, descriptor)
+            if self._ram is not None:
+                await _in_thread(self._ram.save, file, os.O_WRONLY)
             await asyncio.to_thread(_sync, file)
+        except OSError as error:
+            _remove(file)
+            raise _not_saved(error.strerror or str(error)) from error
         except BaseException:
             _remove(file)
             raise
@@ -68,8 +82,10 @@ class Migration:
         except OSError as error:
             raise GuestError(f"{file} cannot be read: {error.strerror}.") from error
         try:
-            outcome = await self._begin(monitor, descriptor)
-            await monitor.execute("migrate-incoming", uri=f"fd:{_NAME}")
+            if self._ram is not None:
+                await _in_thread(self._ram.load, file, os.O_RDONLY)
+            address, outcome = await self._begin(monitor, descriptor)
+            await monitor.execute("migrate-incoming", uri=address)
             async with asyncio.timeout(LOAD_SECONDS):
                 ended = await outcome
         except TimeoutError:
@@ -79,17 +95,22 @@ class Migration:
         if ended != "completed":
             raise GuestError(f"QEMU could not load {file}.")
 
-    async def _begin(self, monitor: Monitor, descriptor: int) -> asyncio.Future[str]:
-        await monitor.execute("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
-        await monitor.lend(_NAME, descriptor)
+    async def _begin(self, monitor: Monitor, descriptor: int) -> tuple[str, asyncio.Future[str]]:
+        wanted = ["events", *(["x-ignore-shared"] if self._ram is not None else [])]
+        capabilities = [{"capability": name, "state": True} for name in wanted]
+        await monitor.execute("migrate-set-capabilities", capabilities=capabilities)
+        if self._qemu >= FILE_FROM:
+            address = await monitor.lend_file(_NUMBER, descriptor)
+        else:
+            address = await monitor.lend(_NAME, descriptor)
         self._outcome = asyncio.get_running_loop().create_future()
-        return self._outcome
+        return address, self._outcome
 
     async def _send(self, monitor: Monitor, descriptor: int) -> None:
         await monitor.execute("migrate-set-parameters", max_bandwidth=_UNLIMITED)
-        outcome = await self._begin(monitor, descriptor)
+        address, outcome = await self._begin(monitor, descriptor)
         try:
-            await monitor.execute("migrate", uri=f"fd:{_NAME}")
+            await monitor.execute("migrate", uri=address)
             async with asyncio.timeout(SAVE_SECONDS):
                 ended = await asyncio.shield(outcome)
         except Refused as error:
@@ -101,9 +122,7 @@ class Migration:
             await finish(self._take_back(monitor, outcome), name="take a migration back")
             raise
         if ended != "completed":
-            reason = await _reason(monitor, ended)
-            hint = "Make room; the guest can go on meanwhile." if "No space" in reason else ""
-            raise GuestError(f"The guest's memory could not be saved: {reason}.", hint)
+            raise _not_saved(await _reason(monitor, ended))
 
     async def _take_back(self, monitor: Monitor, outcome: asyncio.Future[str]) -> None:
         """End a migration under way; returns when the VM can be continued."""
@@ -113,6 +132,36 @@ class Migration:
             if status not in _AT_REST:
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await asyncio.shield(outcome)
+
+
+def _not_saved(reason: str) -> GuestError:
+    hint = "Make room; the guest can go on meanwhile." if "No space" in reason else ""
+    return GuestError(f"The guest's memory could not be saved: {reason}.", hint)
+
+
+async def _in_thread(copy: Callable[[int, Event], None], file: Path, mode: int) -> None:
+    """Run `copy` on `file`, opened anew, beside us; cancelled, it stops soon and is waited for."""
+    stop = Event()
+
+    def work() -> None:
+        descriptor = os.open(file, mode | os.O_CLOEXEC)
+        try:
+            copy(descriptor, stop)
+        finally:
+            os.close(descriptor)
+
+    task = asyncio.create_task(asyncio.to_thread(work), name=f"copy memory: {file.name}")
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(OSError, GuestError):
+            await finish(_ended(task), name="stop copying memory")
+        raise
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await task
 
 
 async def _reason(monitor: Monitor, ended: str) -> str:

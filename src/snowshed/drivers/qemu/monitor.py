@@ -72,17 +72,29 @@ class Monitor:
         """What QEMU's other monitor, the one for people, prints for `line`."""
         return str(await self._run("human-monitor-command", {"command-line": line}, ANSWER_SECONDS))
 
-    async def lend(self, name: str, descriptor: int) -> None:
-        """Give QEMU a duplicate of `descriptor`, known there as `name` until a command takes it over."""
-        try:
-            self._client.send_fd_scm(descriptor)
-        except (QMPError, OSError) as error:
-            raise GuestError(f"A file cannot be handed to QEMU: {error}.") from error
+    async def lend(self, name: str, descriptor: int) -> str:
+        """Give QEMU a duplicate of `descriptor`, called `name`; the address by which a migration takes it over."""
+        self._send(descriptor)
         await self.execute("getfd", fdname=name)
+        return f"fd:{name}"
+
+    async def lend_file(self, number: int, descriptor: int) -> str:
+        """Give QEMU a duplicate of `descriptor` in place of its file `number`; the address of that for a migration."""
+        with suppress(Refused):
+            await self.execute("remove-fd", fdset_id=number)
+        self._send(descriptor)
+        await self.execute("add-fd", fdset_id=number)
+        return f"file:/dev/fdset/{number}"
 
     async def close(self) -> None:
         """Let what QEMU has already said arrive, then hang up. Never raises for what QEMU did; not cancellable."""
         await finish(self._close(), name="close the monitor")
+
+    def _send(self, descriptor: int) -> None:
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise GuestError(f"A file cannot be handed to QEMU: {error}.") from error
 
     async def _run(self, command: str, arguments: Mapping[str, object], seconds: float) -> Any:
         try:

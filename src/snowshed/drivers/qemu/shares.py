@@ -14,17 +14,23 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ...errors import SnowshedError
 from ...model.machine import Share
 from ...process import Child, find, run
 
 _FOLDERS = ("/usr/libexec", "/usr/lib/qemu", "/usr/lib", "/usr/lib/virtiofsd")
 _HELP_SECONDS = 10.0
+
+SAVES_SHARES = (8, 2, 0)
+"""The first QEMU whose vhost-user-fs-pci takes part in a migration."""
+_MIGRATION = ["--migration-mode=find-paths", "--migration-verify-handles", "--migration-on-error=guest-error"]
+"""A file that was replaced or removed while the VM slept is an error to the guest that had it open, and to no other."""
 
 _SHARED = "/run/share"
 _ENTER = f"""
@@ -45,10 +51,12 @@ because the C program locks a file there. An end with our own is asked for again
 
 @dataclass(frozen=True)
 class Flavour:
-    """Which virtiofsd it is: the Rust one's command line, and whether that has ``--readonly``."""
+    """Which virtiofsd it is: the Rust one's command line, whether that has ``--readonly``, and whether it can hand
+    over what it knows of the guest's files to another when the VM is saved (from 1.11 on)."""
 
     rust: bool
     read_only: bool = False
+    migrates: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def find_virtiofsd() -> str:
 
 def flavour(help_text: str) -> Flavour:
     """What kind of virtiofsd describes itself so."""
-    return Flavour("--shared-dir" in help_text, "--readonly" in help_text)
+    return Flavour("--shared-dir" in help_text, "--readonly" in help_text, "--migration-verify-handles" in help_text)
 
 
 def arguments(program: str, kind: Flavour, *, listener: int, open_files: int, read_only: bool) -> list[str]:
@@ -83,8 +91,23 @@ def arguments(program: str, kind: Flavour, *, listener: int, open_files: int, re
         options = ["-o", f"source={_SHARED},cache=auto,no_xattr,sandbox=namespace,log_level=warn"]
         return [program, f"--fd={listener}", "-f", f"--rlimit-nofile={open_files}", *options]
     words = [program, f"--fd={listener}", f"--shared-dir={_SHARED}", "--cache=auto", "--sandbox=namespace"]
-    words += [f"--rlimit-nofile={open_files}", "--log-level=warn"]
+    words += [f"--rlimit-nofile={open_files}", "--log-level=error"]
+    words += _MIGRATION if kind.migrates else []
     return [*words, *(["--readonly"] if read_only and kind.read_only else [])]
+
+
+def suspend_blocker(shares: Sequence[Share], qemu: tuple[int, int, int]) -> str:
+    """Why a VM with `shares` cannot be saved on this host; empty where it can. Asks virtiofsd for its options."""
+    if not shares:
+        return ""
+    tags = ", ".join(share.tag for share in shares)
+    if qemu < SAVES_SHARES:
+        return f"QEMU {qemu[0]}.{qemu[1]} cannot save a VM with shared directories ({tags}); 8.2 and later can"
+    try:
+        able = _flavour_of(find_virtiofsd()).migrates
+    except SnowshedError as error:
+        return error.message.rstrip(".")
+    return "" if able else f"this virtiofsd cannot save its shared directories ({tags}); 1.11 and later can"
 
 
 def wrapped(words: list[str], share: Share, *, privileged: bool) -> list[str]:

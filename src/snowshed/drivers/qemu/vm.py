@@ -38,7 +38,13 @@ class QemuVm(Vm):
     """
 
     def __init__(
-        self, spec: MachineSpec, launch: Launch, child: Child, channels: Channels, daemons: Mapping[str, Child]
+        self,
+        spec: MachineSpec,
+        launch: Launch,
+        child: Child,
+        channels: Channels,
+        migration: Migration,
+        daemons: Mapping[str, Child],
     ) -> None:
         self._spec = spec
         self._child = child
@@ -53,7 +59,7 @@ class QemuVm(Vm):
         self._messages = Stream(channels.messages.detach(), lambda data: _write(launch.log, data))
         self._monitor: Monitor | None = None
         self._ports: dict[int, int] = {}
-        self._migration = Migration()
+        self._migration = migration
         self._stall = Stall(spec.disks, self._notice, self._go_on)
         self._burial = asyncio.Lock()
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
