@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,10 +90,10 @@ class Demo:
         ) as child:
             assert child.stdout is not None
             assert child.stderr is not None
-            said = list(narrated(child.stderr))
+            narrate(child.stderr)
             answer = child.stdout.read().strip()
         if child.returncode != 0:
-            raise Failed("nix-build failed:\n" + "".join(line for line in said if not line.startswith("copying path")))
+            raise Failed("nix-build failed.")
         return Path(f"{self.folder}/store{answer}")
 
     def toolchain(self) -> Path:
@@ -153,17 +153,17 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def narrated(stderr: Iterator[str]) -> Iterator[str]:
-    """Pass on what Nix says, and show of it which derivation is built where, and how many paths were copied."""
+def narrate(stderr: Iterable[str]) -> None:
+    """Show what Nix and the build say, but of copying only how many paths were copied."""
     copied = 0
     for line in stderr:
         if line.startswith("copying path"):
             copied += 1
-        elif line.startswith("building"):
+        else:
+            if copied:
+                print(f"  {copied} path{'' if copied == 1 else 's'} copied", flush=True)
+                copied = 0
             print(f"  {line.strip()}", flush=True)
-        yield line
-    if copied:
-        print(f"  {copied} paths copied", flush=True)
 
 
 def show(command: list[str]) -> None:

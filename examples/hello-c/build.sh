@@ -11,6 +11,7 @@ for name in bin lib lib64; do
     mkdir -p "$toolchain/usr/$name"
     ln -s "usr/$name" "$toolchain/$name"
 done
+echo "unpacking $(echo $packages | wc -w) packages"
 for package in $packages; do
     dpkg-deb -x "$package" "$toolchain"
 done
@@ -30,6 +31,7 @@ for program in cc1 collect2; do
 done
 wrap gcc "$(realpath "$toolchain/usr/bin/gcc")"
 
+echo "compiling hello.c"
 mkdir -p "$out/bin"
 tools/gcc -B "$PWD/tools/" --sysroot="$toolchain" -O2 -static -o "$out/bin/hello" "$source"
-"$out/bin/hello" | tee "$out/greeting"
+"$out/bin/hello" >"$out/greeting"

@@ -79,6 +79,7 @@ def demo() -> Iterator[Demo]:
                 demo.process.communicate()
 
 
+@pytest.mark.timeout(1200)  # two builds in an emulated guest, on a machine that may be busy
 def test_a_stranger_sees_two_builds_that_their_machine_cannot_do(demo: Demo) -> None:
     said = demo.until("no line holds this")
     assert demo.process.wait() == 0, said
