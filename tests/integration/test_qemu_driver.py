@@ -15,6 +15,7 @@ import pytest
 from fakes.qemu import FakeQemu
 from specs import Recorder, linux_spec
 
+import snowshed.drivers.qemu.vm as vm_module
 from snowshed.drivers.base import Pausable, Suspendable
 from snowshed.drivers.qemu.argv import Firmware
 from snowshed.drivers.qemu.driver import QemuDriver
@@ -22,7 +23,7 @@ from snowshed.drivers.qemu.vm import QemuVm
 from snowshed.errors import GuestError
 from snowshed.guest.agent import Agent
 from snowshed.guest.contract import contract
-from snowshed.model.machine import Arch, EfiBoot, MachineSpec
+from snowshed.model.machine import Arch, EfiBoot, MachineSpec, Network
 
 BANNER = b"SSH-2.0-fake\r\n"
 
@@ -139,6 +140,56 @@ async def test_a_connection_made_before_the_guest_is_up_is_answered_when_it_is(
     async with running(tmp_path, spec) as (vm, recorder):
         assert await greeting(vm) == BANNER
         assert b"snowshed-stage: disk" in recorder.console
+
+
+class Vsock:
+    """Stands in for a kernel's vsock, which this machine may not have: connects, or refuses, and counts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, works: bool) -> None:
+        self.tried: list[tuple[int, int]] = []
+        self._works = works
+        self._connect = vm_module._connect
+        monkeypatch.setattr("snowshed.drivers.qemu.channels.Channels.context", 77777)
+        monkeypatch.setattr(vm_module, "_vsock", lambda: self)
+        monkeypatch.setattr(vm_module, "_connect", self.connect)
+
+    def setblocking(self, _: bool) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def connect(self, peer: Any, address: tuple[int, int]) -> Any:
+        if peer is not self:
+            return await self._connect(peer, address)
+        self.tried.append(address)
+        if not self._works:
+            raise ConnectionResetError
+        ours, theirs = socket.socketpair()
+        theirs.sendall(BANNER)
+        theirs.close()
+        return ours
+
+
+@pytest.mark.parametrize(("works", "tried"), [(True, 2), (False, 1)])
+async def test_vsock_is_used_where_it_works_and_the_forwarded_port_otherwise(
+    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch, works: bool, tried: int
+) -> None:
+    vsock = Vsock(monkeypatch, works=works)
+    async with running(tmp_path, spec) as (vm, _):
+        assert await greeting(vm) == BANNER
+        assert await greeting(vm) == BANNER
+        assert vsock.tried == [(77777, 22)] * tried
+    assert len(qemu.journal("connection")) == (0 if works else 2)
+
+
+async def test_without_card_and_vsock_nothing_is_reached(
+    qemu: FakeQemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vsock = Vsock(monkeypatch, works=False)
+    async with running(tmp_path, linux_spec(tmp_path, network=Network.NONE)) as (vm, _):
+        for _ in range(2):
+            with pytest.raises(GuestError, match="vsock port 22"):
+                await vm.connect(22)
+        assert len(vsock.tried) == 2
 
 
 async def test_the_agent_can_be_connected_again_and_again(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import GuestError
 from ...guest.contract import contract
-from ...model.machine import EfiBoot, MachineSpec
+from ...model.machine import EfiBoot, MachineSpec, Network
 from ...process import Child, finish
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .channels import Channels
@@ -25,6 +25,7 @@ from .stream import Stream
 from .usernet import forwarded_port
 
 CONNECT_SECONDS = 10.0
+VSOCK_PAUSE = 10.0
 PANIC_SECONDS = 10.0
 """For a panicked guest to restart itself, which ends it here."""
 TOGETHER_SECONDS = 5.0
@@ -59,6 +60,7 @@ class QemuVm(Vm):
         self._messages = Stream(channels.messages.detach(), lambda data: _write(launch.log, data))
         self._monitor: Monitor | None = None
         self._ports: dict[int, int] = {}
+        self._vsock_from = 0.0
         self._migration = migration
         self._stall = Stall(spec.disks, self._notice, self._go_on)
         self._burial = asyncio.Lock()
@@ -78,7 +80,7 @@ class QemuVm(Vm):
 
     async def find_ways_in(self) -> None:
         """Learn through which port of the host's loopback the guest's sshd is reached. Raises `GuestError`."""
-        if self._channels.context is None or self._spec.network != "none":
+        if self._channels.context is None or self._spec.network is not Network.NONE:
             await self._forward(contract().ports.ssh)
 
     @property
@@ -101,18 +103,30 @@ class QemuVm(Vm):
         await finish(self._bury(), name=f"kill QEMU {self.pid}")
 
     async def connect(self, port: int) -> socket.socket:
-        if self._channels.context is not None:
-            try:
-                return await _connect(_vsock(), (self._channels.context, port))
-            except (OSError, TimeoutError):
-                if self._spec.network == "none":
-                    raise GuestError(f"Nothing answers on the guest's vsock port {port}.") from None
+        if (peer := await self._through_vsock(port)) is not None:
+            return peer
         host_port = self._ports.get(port) or await self._forward(port)
-        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            return await _connect(peer, ("127.0.0.1", host_port))
+            return await _connect(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("127.0.0.1", host_port))
         except TimeoutError:
             raise GuestError(f"QEMU accepted no connection in {CONNECT_SECONDS:.0f} s.") from None
+
+    async def _through_vsock(self, port: int) -> socket.socket | None:
+        """A connection past the network card, or None where there is none to be had and the card has to do.
+
+        A guest without vsock lets every attempt run into a time limit: after a failure the next one waits a while.
+        """
+        loop = asyncio.get_running_loop()
+        card = self._spec.network is not Network.NONE
+        if self._channels.context is None or (card and loop.time() < self._vsock_from):
+            return None
+        try:
+            return await _connect(_vsock(), (self._channels.context, port))
+        except (OSError, TimeoutError):
+            if not card:
+                raise GuestError(f"Nothing answers on the guest's vsock port {port}.") from None
+            self._vsock_from = loop.time() + VSOCK_PAUSE
+            return None
 
     async def agent(self) -> socket.socket:
         """See `Vm`. What is given out is a duplicate: closing it does not cut the channel."""
