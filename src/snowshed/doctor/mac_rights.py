@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .check import Check, Fix, Verdict, fine, note, wrong
+from .check import Check, Fix, Level, Verdict, fine, note, wrong
 from .look import Case, Look
 
 SETTINGS = "System Settings > General > Login Items & Extensions > Allow in the Background"
@@ -98,9 +98,7 @@ def _dial(case: Case) -> dict[str, Any]:
     return found
 
 
-SIGN_ANEW = Fix(
-    "make the signed interpreter anew", ((sys.executable, "-P", "-m", "snowshed.drivers.vz.signing", "--anew"),)
-)
+SIGN_ANEW = Fix("make the signed interpreter", ((sys.executable, "-P", "-m", "snowshed.drivers.vz.signing", "--anew"),))
 
 
 def interpreter(look: Look) -> Verdict:
@@ -109,7 +107,7 @@ def interpreter(look: Look) -> Verdict:
     if where is None:
         return fine("not needed by this driver")
     if not where:
-        return note("none yet; the first start makes one")
+        return Verdict(False, "none yet; the first start makes one", level=Level.NOTE, fix=SIGN_ANEW)
     output = look.run("/usr/bin/codesign", "-d", "--entitlements", "-", "--xml", where)
     if output.status != 0:
         said = output.err.strip().splitlines()[-1] if output.err.strip() else ""

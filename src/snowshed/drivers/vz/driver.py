@@ -57,8 +57,13 @@ class VzDriver(Driver):
         interpreter = signing.find()
         return (interpreter, *HELPER) if interpreter else None
 
-    def _facts(self, spec: MachineSpec) -> Facts | None:
-        """What the framework says of `spec`; None before the interpreter was made. Raises `SnowshedError`."""
+    def _facts(self, spec: MachineSpec, *, make: bool = False) -> Facts | None:
+        """What the framework says of `spec`; None before the interpreter was made, unless it is to `make` it.
+
+        Raises `SnowshedError`.
+        """
+        if make and self._command is None and self._mac.version:
+            signing.make()
         command = self._helper()
         if command is None:
             return None
@@ -72,8 +77,9 @@ class VzDriver(Driver):
         return _known[key]
 
     def capabilities(self, spec: MachineSpec) -> Capabilities:
+        """What macOS says of `spec`, for which the signed interpreter is made; a guess where it cannot be asked."""
         try:
-            facts = self._facts(spec)
+            facts = self._facts(spec, make=True)
         except SnowshedError:
             facts = None
         blocker = save_blocker(spec, self._mac) if facts is None else facts.blocker
@@ -129,9 +135,11 @@ class VzDriver(Driver):
             raise
         try:
             started = await self._start(client, spec, launch, console, restore)
-        except BaseException:
+        except BaseException as error:
             await client.child.end(grace=0)
             console.close()
+            if ending.told is not None and isinstance(error, SnowshedError):
+                raise GuestError(f"The VM ended at once: {ending.told.detail}.", "See `snowshed logs`.") from error
             raise
         for note in started.notes:
             launch.notice(note)

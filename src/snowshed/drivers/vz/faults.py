@@ -33,7 +33,7 @@ _VZ: dict[int, tuple[str, str]] = {
     8: ("The host's disk is full", "Free some space, and try again."),
     9: ("macOS cancelled it", "Try again."),
     10: ("This Mac cannot do that", "`snowshed doctor` says what it can do."),
-    11: ("The VM's memory could not be saved", "The builder is stopped instead when it is idle."),
+    11: ("The VM's memory could not be saved", "If it stays so, set idle.action to stop."),
     12: ("The saved memory is not accepted any more", "The builder boots anew instead."),
 }
 

@@ -51,6 +51,8 @@ from .wire import Wire, WireError
 
 SIGTERM_GRACE = 20.0
 """Seconds that a guest has to shut down when somebody ends the helper by a signal."""
+LAST_WORDS = 1.0
+"""Seconds for answers that are under way when the VM ends."""
 STOP_PATIENCE = 5.0
 """Seconds for the framework to pull the plug: the guest goes with this process anyway."""
 
@@ -86,6 +88,8 @@ class Helper:
         await self._over.wait()
         loop.remove_signal_handler(signal.SIGTERM)
         reader.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS)
         if self._machine is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._machine.let_go(), STOP_PATIENCE)
