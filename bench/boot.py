@@ -105,7 +105,7 @@ def measure(arch: Arch, rounds: int) -> None:
         nothing = floor_initrd(arch, Path(folder))
         for _ in range(rounds):
             floors.append(asyncio.run(floor(image, nothing, Path(folder))))
-            with RealPlace.made() as place:
+            with RealPlace.made(stops=True) as place:
                 place.more = ("--system", arch.nix_system)
                 first.append(start(place))
                 later.append(start(place))

@@ -55,7 +55,7 @@ def resident(pid: int) -> float:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     cold, suspends, wakes, pauses, direct = [], [], [], [], []
-    with RealPlace.made() as place:
+    with RealPlace.made(stops=True) as place:
         port = free_port()
         options = ("--port", str(port), "--memory", "2GiB", "--cores", "2")
         place.ok("start", *options)

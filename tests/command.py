@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 from fakes.qemu import FakeQemu
 from specs import INITRD, KERNELS
@@ -112,13 +112,18 @@ class Place:
 
     @classmethod
     @contextmanager
-    def made(cls) -> Iterator[Place]:
-        """A place in a directory with a short path, as a home has; nothing may run there afterwards."""
+    def made(cls, *, stops: bool = False) -> Iterator[Self]:
+        """A place in a directory with a short path, as a home has; nothing may run there afterwards.
+
+        With `stops` its default builder is stopped first: for tests that are about something else.
+        """
         with TemporaryDirectory(prefix="snowshed-test-") as folder:
             place = cls(Path(folder))
             try:
                 yield place
             finally:
+                if stops:
+                    place.run("stop", "--force")
                 left = place.end()
             assert left == {}, "processes were left behind"
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from command import Done, Place, free_port
 
@@ -30,19 +27,6 @@ class RealPlace(Place):
             "XDG_CACHE_HOME": cache,
             "COLUMNS": "200",
         }
-
-    @classmethod
-    @contextmanager
-    def made(cls) -> Iterator[RealPlace]:
-        """A place in a directory with a short path; its builder is stopped, and nothing may run there afterwards."""
-        with TemporaryDirectory(prefix="snowshed-test-") as folder:
-            place = cls(Path(folder))
-            try:
-                yield place
-            finally:
-                place.run("stop", "--force")
-                left = place.end()
-            assert left == {}, "processes were left behind"
 
     def run(self, *words: str, seconds: float = BUILD_SECONDS, **environment: str) -> Done:
         """Run `snowshed` to its end."""

@@ -22,9 +22,8 @@ ACTIVATE = shutil.which("systemd-socket-activate")
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with Place.made() as made:
+    with Place.made(stops=True) as made:
         yield made
-        made.run("stop", "--force")
 
 
 @contextmanager

@@ -19,9 +19,8 @@ STRACE = shutil.which("strace")
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with Place.made() as made:
+    with Place.made(stops=True) as made:
         yield made
-        made.run("stop", "--force")
 
 
 def bring_into(place: Place, state: str, seconds: int = 60) -> None:

@@ -17,9 +17,8 @@ from command import Place, free_port, with_patience
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with Place.made() as made:
+    with Place.made(stops=True) as made:
         yield made
-        made.run("stop", "--force")
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class ModuleHost:
 
 @pytest.fixture
 def host() -> Iterator[ModuleHost]:
-    with RealPlace.made() as place:
+    with RealPlace.made(stops=True) as place:
         yield ModuleHost(place)
 
 

@@ -26,7 +26,7 @@ VERIFY = "nix-store --verify --check-contents"
 
 @pytest.fixture
 def place() -> Iterator[RealPlace]:
-    with RealPlace.made() as made:
+    with RealPlace.made(stops=True) as made:
         yield made
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from .. import __version__
 from ..errors import Bug, SnowshedError, UserError
+from ..listening import clients
 from ..model.wire import PROTOCOL, Answerable, Greeting, Happening, Request, decode_request
 
 LONGEST_REQUEST = 64 << 10
@@ -47,13 +48,7 @@ class ControlServer:
 
     async def serve(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         """Accept clients until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(0.1)  # out of descriptors: let some end
-                continue
+        async for client in clients(listener):
             tasks.create_task(self._contain(client), name="control client")
 
     async def _contain(self, client: socket.socket) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ..errors import SnowshedError
+from ..listening import clients
 from ..process import finish
 from .idle import Leases
 
@@ -57,14 +58,7 @@ class Forwarder:
 
     async def serve(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         """Accept clients until cancelled; the listener itself is left open for whoever made it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(0.1)  # out of descriptors: let some end
-                continue
-            client.setblocking(False)
+        async for client in clients(listener):
             tasks.create_task(self._contain(client), name="connection")
 
     async def _contain(self, client: socket.socket) -> None:
