@@ -74,6 +74,12 @@ class Reporter:
             failure=builder.failure,
         )
 
+    @property
+    def allocated(self) -> int:
+        """Bytes that the data disk takes of the host now."""
+        use = disk_use(self._launcher.paths.disk)
+        return use.allocated if use else 0
+
     def _idle(self) -> Idle:
         action, reason = self._resting.action
         return Idle(self._leases.timeout, action, self._resting.wanted, reason, self._leases.remaining)

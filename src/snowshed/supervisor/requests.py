@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from ..control.server import Answer
-from ..errors import UserError
+from ..errors import NotRunning
 from ..model import wire
+from ..model.lifecycle import State
 from ..process import finish
+from ..units import format_size
 from .builder import Builder
+from .guest import COLLECT_SECONDS
+from .idle import Leases
 from .journal import Journal, offer
 from .report import Reporter
 
@@ -19,8 +23,11 @@ from .report import Reporter
 class Requests:
     """Answers requests by what the parts of the supervisor do."""
 
-    def __init__(self, builder: Builder, reporter: Reporter, journal: Journal, end: Callable[[], None]) -> None:
+    def __init__(
+        self, builder: Builder, leases: Leases, reporter: Reporter, journal: Journal, end: Callable[[], None]
+    ) -> None:
         self._builder = builder
+        self._leases = leases
         self._reporter = reporter
         self._journal = journal
         self._end = end
@@ -42,7 +49,7 @@ class Requests:
             case wire.Events():
                 return self._events()
             case wire.Collect():
-                raise UserError("Garbage cannot be collected on request yet.", "Nix in the guest does it by itself.")
+                return self._following(self._collect())
 
     async def _report(self) -> AsyncIterator[wire.Answerable]:
         yield await self._reporter.report()
@@ -58,6 +65,17 @@ class Requests:
 
     async def _wake(self) -> None:
         await self._builder.wake()
+
+    async def _collect(self) -> None:
+        """Collect garbage in the guest, which is awake meanwhile: woken if it sleeps, not started if it is stopped."""
+        if self._builder.state in (State.STOPPED, State.FAILED):
+            raise NotRunning("The builder's guest is not running.", "Start it with `snowshed start`.")
+        with self._leases.hold("garbage collection"):
+            guest = await self._builder.wake()
+            before = self._reporter.allocated
+            said = await guest.unless_gone(guest.collect(), COLLECT_SECONDS + 60, "it had collected garbage")
+            freed = format_size(max(0, before - self._reporter.allocated))
+            self._journal.say(f"Garbage is collected: {said}. The disk image takes {freed} less of the host.")
 
     async def _following(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[wire.Answerable]:
         """Everything that happens while `work` is done, then a report. What is at work settles if the client leaves."""

@@ -99,7 +99,7 @@ class Service:
     def _serve(self, servants: asyncio.TaskGroup) -> None:
         for listener in self._listeners:
             servants.create_task(self._forwarder.serve(listener, servants), name="forwarder")
-        requests = Requests(self._builder, self._reporter, self._journal, self.end)
+        requests = Requests(self._builder, self._leases, self._reporter, self._journal, self.end)
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
         watchdog = Watchdog(self._config.watchdog, self._builder, self._journal)

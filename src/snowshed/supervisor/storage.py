@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 import uuid
 from pathlib import Path
 
@@ -102,14 +103,19 @@ class Lock:
 
     @classmethod
     def take(cls, path: Path) -> Lock | None:
-        """The lock on `path`, or None if somebody holds it."""
+        """The lock on `path`, or None if somebody holds it.
+
+        Who only looks whether it is held (`status`) shares it for an instant, hence the second and third try.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return cls(descriptor)
+        for pause in (0.02, 0.1, 0.0):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return cls(descriptor)
+            except BlockingIOError:
+                time.sleep(pause)
+        os.close(descriptor)
+        return None
 
     def release(self) -> None:
         """Close our descriptor; the lock lives on where a child inherited it."""
