@@ -221,6 +221,16 @@ async def test_a_port_where_nothing_listens(on, faults, tmp_path: Path) -> None:
             await vm.connect(22)
 
 
+async def test_a_connection_that_hangs_is_given_up(on, faults, monkeypatch, tmp_path: Path) -> None:
+    faults("connect-hangs")
+    monkeypatch.setattr(client_module, "CONNECT_PATIENCE", 0.3)
+    async with launched() as given, running(on(), spec(tmp_path, network=Network.NONE), given) as vm:
+        with pytest.raises(GuestError, match=r"did not answer within .* \(Connect\)"):
+            await vm.connect(22)
+        await vm.pause()
+        await vm.resume()
+
+
 async def test_what_the_delegate_hears_reaches_the_journal(on, faults, tmp_path: Path) -> None:
     faults("detached")
     async with launched() as given, running(on(), spec(tmp_path), given) as vm:

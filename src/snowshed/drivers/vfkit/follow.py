@@ -66,6 +66,7 @@ class Follower:
     def __init__(self, path: Path, sink: Callable[[bytes], None]) -> None:
         self._path, self._sink = path, sink
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.fchmod(self._file, 0o600)
         self._read = 0
         self._uncut = 0
         self._changes = Changes(path, self._file)

@@ -99,7 +99,9 @@ class Wire:
             unwatch(self._socket)
 
     def close(self) -> None:
-        """Close our end, and what came and was not taken."""
+        """Close our end, and what came and was not taken. May be called again."""
+        if self._socket.fileno() < 0:
+            return
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._socket.close()
