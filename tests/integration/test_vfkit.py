@@ -17,10 +17,9 @@ from fakes.programs import install, script
 
 from snowshed.drivers.base import Pausable, Suspendable
 from snowshed.drivers.krunkit.driver import KrunkitDriver, KrunkitVm
-from snowshed.drivers.krunkit.driver import version_of as krunkit_version
 from snowshed.drivers.vfkit import vm as vm_module
 from snowshed.drivers.vfkit.driver import VfkitDriver
-from snowshed.drivers.vfkit.driver import version_of as vfkit_version
+from snowshed.drivers.vfkit.rest_driver import version_of
 from snowshed.drivers.vfkit.vm import RestVm, VfkitVm
 from snowshed.errors import GuestError, SnowshedError
 from snowshed.model.machine import MachineSpec, Network
@@ -33,8 +32,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(programs / "vmnet-helper", "exec sleep 60")
     script(programs / "ps", "echo 20480")
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    vfkit_version.cache_clear()
-    krunkit_version.cache_clear()
+    version_of.cache_clear()
 
 
 @pytest.fixture
