@@ -6,7 +6,7 @@
   ...
 }:
 let
-  agent = "${pkgs.qemu_kvm.ga}/bin/qemu-ga --statedir /run/qemu-ga";
+  agent = "${pkgs.qemu_kvm.ga}/bin/qemu-ga --statedir /run/qemu-ga --pidfile /run/qemu-ga/pid";
 
   common = {
     # What the host runs through it.

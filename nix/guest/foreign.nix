@@ -32,6 +32,7 @@ in
     before = [ "nix-daemon.socket" ];
     path = [
       pkgs.gnugrep
+      pkgs.kmod
       pkgs.util-linux
     ];
     environment = {

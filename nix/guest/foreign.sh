@@ -32,7 +32,11 @@ case " ${SNOWSHED_EMULATE:-} ${SNOWSHED_ROSETTA:+x86_64-linux} " in
     ;;
 esac
 
+# Machines in this machine: only where the host means them to run, which may be slower than anybody wants.
 features="benchmark big-parallel"
-[ ! -e "$KVM" ] || features="$features kvm nixos-test"
+if [ -n "${SNOWSHED_KVM:-}" ]; then
+    [ -e "$KVM" ] || modprobe -q kvm_intel || modprobe -q kvm_amd || :
+    [ ! -e "$KVM" ] || features="$features kvm nixos-test"
+fi
 printf 'system-features = %s\n' "$features" > "$FEATURES"
 printf 'extra-platforms = %s\n' "$platforms" > "$PLATFORMS"

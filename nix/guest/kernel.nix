@@ -1,5 +1,5 @@
 # Kernel and initrd. Both boot without firmware tables of devices: virtio over PCI, and nothing else.
-{ lib, pkgs, ... }:
+{ lib, ... }:
 {
   boot = {
     # The kernel comes from the hypervisor, or as a unified image from the ESP.
@@ -19,10 +19,6 @@
     kernelModules = [
       "virtio_balloon"
       "virtio_net"
-    ]
-    ++ lib.optionals pkgs.stdenv.hostPlatform.isx86_64 [
-      "kvm-amd"
-      "kvm-intel"
     ];
     kernelParams = [
       "quiet"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +110,26 @@ def test_the_initrd_is_systemds_and_has_what_it_needs(guest: Guest) -> None:
 def test_a_users_module_is_part_of_it_but_does_not_open_it(guest: Guest) -> None:
     assert guest("extra") == "deep"
     assert ["takes keys alone" in message for message in guest("refused")] == [True]
+
+
+def test_systemd_sees_no_circle_in_the_units(guest: Guest, tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed (Debian: systemd)")
+    for name, text in guest("units").items():
+        lines = [re.sub(r"^(Exec\w+)=.*", r"\1=/bin/true", line) for line in text.splitlines()]
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    (tmp_path / "data.mount").write_text("[Mount]\nWhat=/dev/snowshed/data\nWhere=/data\n")
+    (tmp_path / "nix-daemon.socket").write_text("[Socket]\nListenStream=/run/nix-daemon\n")
+    units = sorted(path.name for path in tmp_path.glob("snowshed-*") if "@" not in path.name)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *(f"./{unit}" for unit in units)],
+        cwd=tmp_path,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:/usr/lib/systemd/system"},
+        capture_output=True,
+        text=True,
+    )
+    said = [line for line in done.stderr.splitlines() if "snowshed" in line and "PollLimit" not in line]
+    assert said == []
 
 
 def test_scripts_parse(guest: Guest) -> None:

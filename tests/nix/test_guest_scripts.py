@@ -189,8 +189,10 @@ def test_rosetta_counts_as_asking(tmp_path: Path) -> None:
     assert Machine(tmp_path, taken(tmp_path, rosetta=True)).look()[2] == "extra-platforms = x86_64-linux\n"
 
 
-def test_kvm_is_told_where_it_is(tmp_path: Path) -> None:
-    assert Machine(tmp_path, taken(tmp_path)).look(kvm=True)[1].split()[-2:] == ["kvm", "nixos-test"]
+@pytest.mark.parametrize(("meant", "there"), [(True, True), (True, False), (False, True)])
+def test_kvm_is_told_where_it_is_and_is_meant(tmp_path: Path, meant: bool, there: bool) -> None:
+    features = Machine(tmp_path, taken(tmp_path, nested_virtualization=meant)).look(kvm=there)[1]
+    assert (features.split()[-2:] == ["kvm", "nixos-test"]) is (meant and there)
 
 
 def kind(disk: Path) -> str:
