@@ -39,6 +39,8 @@ class QemuDriver(Driver):
         except UserError as error:
             return Capabilities(accelerator="none", accelerator_reason=error.message.rstrip("."))
         blocker = suspend_blocker(spec.shares, engine.version)
+        if engine.accelerator is Accelerator.HVF:
+            blocker = "saving a VM that runs under HVF has not been shown to work"
         return Capabilities(
             accelerator=str(engine.accelerator),
             accelerator_reason=reason,
