@@ -2,7 +2,8 @@
 
 State lies in ``~/.local/share/snowshed/<builder>`` (``$XDG_DATA_HOME`` is honoured), or wherever ``--state-dir`` or
 ``SNOWSHED_STATE_DIR`` says; configuration in ``~/.config/snowshed/<builder>.toml``; images in
-``~/.cache/snowshed/images``. Root's system builders live in ``/var/lib/snowshed/<builder>``.
+``~/.cache/snowshed/images``. System builders, which are services of their own account, live in
+``/var/lib/snowshed/<builder>`` and are configured in ``/etc/snowshed``; everybody may ask how they are.
 
 The address of a unix socket holds at most 103 bytes on macOS and 107 on Linux. Where the state directory's path is
 too long for that, sockets go to a short directory under ``$XDG_RUNTIME_DIR`` or ``/tmp`` whose name is derived from
@@ -19,6 +20,7 @@ from .errors import UserError
 
 SOCKET_PATH_LIMIT = 103
 SYSTEM_STATE = Path("/var/lib/snowshed")
+SYSTEM_CONFIG = Path("/etc/snowshed")
 DEFAULT_BUILDER = "default"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
@@ -55,6 +57,22 @@ def cache_root() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache") / "snowshed"
 
 
+def find_builder(name: str, state: Path | None = None, config: Path | None = None) -> BuilderPaths:
+    """The builder that `name` means: the user's own, else the system's where there is one of that name."""
+    own = BuilderPaths(name, state, config)
+    if state is None and not own.state.exists():
+        for file in (SYSTEM_CONFIG / f"{name}.json", SYSTEM_CONFIG / f"{name}.toml"):
+            if file.exists():
+                return BuilderPaths(name, SYSTEM_STATE / name, config or file)
+    return own
+
+
+def system_builders() -> list[str]:
+    """The names of the builders of the system, sorted."""
+    files = [file for ending in ("json", "toml") for file in SYSTEM_CONFIG.glob(f"*.{ending}")]
+    return sorted({file.stem for file in files if _NAME.fullmatch(file.stem)})
+
+
 class BuilderPaths:
     """The files of one builder. Nothing here touches the file system."""
 
@@ -62,6 +80,11 @@ class BuilderPaths:
         self.name = check_name(name)
         self.state = (state or state_root() / name).absolute()
         self.config = config or config_root() / f"{name}.toml"
+
+    @property
+    def is_system(self) -> bool:
+        """Whether this is a builder of the system: everybody may ask for its state."""
+        return self.state.is_relative_to(SYSTEM_STATE)
 
     @property
     def runtime(self) -> Path:

@@ -47,6 +47,10 @@ builder: {
   SystemCallFilter = [
     "@system-service"
     "~@privileged"
+    # setpriv, by which the hypervisor dies with the supervisor, sets what capabilities it has: none; QEMU and
+    # virtiofsd lock themselves up further.
+    "capset"
+    "seccomp"
   ]
   ++ lib.optionals (builder.sharedDirectories != { }) [
     "@mount"

@@ -38,12 +38,18 @@ def command() -> None:
 @click.option(
     "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
 )
-def build(system: str | None, suite: str, mirror: str) -> int:
+@click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
+def build(system: str | None, suite: str, mirror: str, if_missing: bool) -> int:
     """Make the image from Debian's packages as they are now, and print its folder.
 
     Needs no root. If the same packages made an image before, that one is the result.
     """
     arch = arch_of_system(system) if system else _own_arch()
+    there = store.newest(arch, current=True) if if_missing else None
+    if there is not None:
+        note(f"{there.name}: there already.")
+        out(str(there.path))
+        return 0
     began = time.monotonic()
     with _terminated_as_interrupted(), progress() as shown:
         built = debian.build(arch, suite, mirror, shown.moved)

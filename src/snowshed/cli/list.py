@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..errors import SnowshedError
-from ..paths import BuilderPaths, config_root, state_root
+from ..paths import config_root, find_builder, state_root, system_builders
 from ..state import builders
 from ..units import format_size
 from .options import common
@@ -21,7 +21,8 @@ from .report import gather
 def command(as_json: bool) -> int:
     """All builders: those that have state, and those that only have a configuration yet."""
     configured = {file.stem for file in config_root().glob("*.toml")}
-    reports = [_report(name) for name in sorted(configured | set(builders(state_root())))]
+    names = configured | set(builders(state_root())) | set(system_builders())
+    reports = [_report(name) for name in sorted(names)]
     if as_json:
         import json
 
@@ -34,7 +35,7 @@ def command(as_json: bool) -> int:
 
 
 def _report(name: str) -> dict[str, Any]:
-    paths = BuilderPaths(name)
+    paths = find_builder(name)
     try:
         return gather(paths)
     except SnowshedError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UserError
-from ..paths import DEFAULT_BUILDER, BuilderPaths
+from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 
 if TYPE_CHECKING:
     from ..config import BuilderConfig, Layer, Value
@@ -32,7 +32,7 @@ class Invocation:
         """The builder's files. Raises `UserError` for a name that cannot be one."""
         from_environment = os.environ.get("SNOWSHED_STATE_DIR", "")
         state = self.state_dir or (Path(from_environment) if from_environment else None)
-        return BuilderPaths(self.builder, state, self.config_file)
+        return find_builder(self.builder, state, self.config_file)
 
     def configuration(self, command_line: Layer, remembered: Layer | None = None) -> BuilderConfig:
         """The builder's configuration, validated. Raises `UserError`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..control.client import Control
 from ..errors import NotRunning
-from ..paths import DEFAULT_BUILDER, BuilderPaths
+from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 from ..state import held
 
 OK = 0
@@ -48,7 +48,7 @@ def quick_status(words: Sequence[str]) -> int | None:
     if sorted(plain) != ["--json", "status"] or "" in given.values():
         return None
     state = given["state"]
-    return print_json(gather(BuilderPaths(given["builder"] or "", Path(state).expanduser() if state else None)))
+    return print_json(gather(find_builder(given["builder"] or "", Path(state).expanduser() if state else None)))
 
 
 def print_json(report: dict[str, Any]) -> int:

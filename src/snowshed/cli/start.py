@@ -53,6 +53,11 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     state = _state_of(paths)
     if state is not None:
         return _wake(paths, state, options)
+    if paths.is_system:
+        raise UserError(
+            f"The builder {paths.name} is a service of the system, which is started by the first connection to it.",
+            f"`sudo systemctl start snowshed-{paths.name}` (on a Mac launchctl) starts it at once.",
+        )
     fresh = not paths.state.exists()
     supervisor = Supervisor(paths)
     try:

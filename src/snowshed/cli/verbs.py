@@ -27,6 +27,7 @@ VERBS = {
     "stop": "Shut the guest down and end the builder.",
     "gc": "Collect garbage in the guest's store and give freed space back.",
     "destroy": "Delete the builder: disk, keys, logs.",
+    "service": "Have systemd or launchd keep the builder's port, and start it on demand.",
     "doctor": "What is wrong here, and what to do about it.",
     "selftest": "Try on this host what could not be tried anywhere else.",
     "image": "Make, list and delete what guests boot from.",

@@ -14,22 +14,29 @@ import msgspec
 from .. import __version__
 from ..errors import Bug, SnowshedError, UserError
 from ..listening import clients
-from ..model.wire import PROTOCOL, Answerable, Greeting, Happening, Request, decode_request
+from ..model.wire import PROTOCOL, Answerable, Events, Greeting, Happening, Request, Status, decode_request
+from . import peers
 
 LONGEST_REQUEST = 64 << 10
 REQUEST_PATIENCE = 10.0
 """Seconds for a client to send its one line."""
+
+HARMLESS = (Status, Events)
+"""Requests that everybody may make who can reach the socket."""
 
 Answer = AsyncIterator[Answerable]
 """Events and, as the last item, the result."""
 Handler = Callable[[Request], Answer]
 
 
-def listen(path: Path) -> socket.socket:
-    """The listening control socket. A stale one is replaced: the caller holds the supervisor's lock."""
+def listen(path: Path, *, public: bool = False) -> socket.socket:
+    """The listening control socket; `public`: for everybody on this host, who may ask how the builder is.
+
+    A stale one is replaced: the caller holds the supervisor's lock.
+    """
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
+    old = os.umask(0o111 if public else 0o177)
     try:
         listener.bind(str(path))
     finally:
@@ -66,6 +73,8 @@ class ControlServer:
             request = await _request(reader)
             if request is None:
                 return
+            if not isinstance(request, HARMLESS):
+                peers.require_right(writer.get_extra_info("socket"))
             answer = asyncio.create_task(self._answer(request, writer), name="answer")
             left = asyncio.create_task(reader.read(1), name="client leaves")
             try:

@@ -88,7 +88,14 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     write_atomically(paths.last_config, msgspec.json.encode(order))
     prepare_runtime(paths)
     return Service(
-        paths, config, source, driver, listeners, listen(paths.control), port, on_demand=on_demand or config.on_demand
+        paths,
+        config,
+        source,
+        driver,
+        listeners,
+        listen(paths.control, public=paths.is_system),
+        port,
+        on_demand=on_demand or config.on_demand,
     )
 
 
