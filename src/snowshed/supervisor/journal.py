@@ -18,7 +18,9 @@ from typing import TextIO
 import msgspec
 
 from ..model.wire import Happening
+from .own_log import keep_small
 
+STANDARD_ERROR = 2
 ROTATE_AT = 10 << 20
 """Bytes after which a log is renamed to ``<name>.1``, replacing the one before."""
 
@@ -70,6 +72,7 @@ class Journal:
     def __init__(self, events: Path, log: TextIO | None = None) -> None:
         self._file = RotatingFile(events)
         self._log = sys.stderr if log is None else log
+        self._is_ours = log is None
         self._subscribers: set[Feed] = set()
 
     def add(self, happening: Happening) -> None:
@@ -78,6 +81,8 @@ class Journal:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(happening.at))
         level = "" if happening.level == "info" else f"{happening.level}: "
         print(f"{stamp} {level}{happening.text}", file=self._log, flush=True)
+        if self._is_ours:
+            keep_small(STANDARD_ERROR, ROTATE_AT)
         for feed in self._subscribers:
             offer(feed, happening)
 
