@@ -1,6 +1,6 @@
 """BuilderConfig: what a person or the Nix module asks of a builder.
 
-Three layers, the later one winning: the builder's TOML (or JSON) file, ``SNOWSHED_*`` variables, the command line.
+Three layers, the later one winning: the builder's file (`config_file`), ``SNOWSHED_*`` variables, the command line.
 They are merged first and validated once; the result is frozen and complete, so that nothing behind this file ever
 meets a default, a unit or an option that does not exist.
 """
@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import os
 import platform
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from .config_file import options_of
+from .config_readers import READERS
 from .errors import UserError
-from .model.machine import Accelerator, Arch, Network, arch_of_machine, arch_of_system
-from .units import GIB, MIB, format_size, parse_duration, parse_memory, parse_size
+from .model.machine import Arch, arch_of_machine
+from .settings import DEFAULT_PORT as DEFAULT_PORT
+from .settings import TABLES
+from .settings import BuilderConfig as BuilderConfig
+from .settings import IdleConfig as IdleConfig
+from .settings import NixConfig as NixConfig
+from .settings import ShareConfig as ShareConfig
+from .settings import WatchdogConfig as WatchdogConfig
+from .units import GIB, MIB, format_size
 
-DEFAULT_PORT = 31222
 LEAST_MEMORY = 512 * MIB
 LEAST_DISK = 256 * MIB
 
@@ -42,137 +49,10 @@ class Host(msgspec.Struct, frozen=True):
         return cls(cores=cores, memory=memory, arch=arch_of_machine(uname.machine), platform=uname.system.lower())
 
 
-class IdleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`timeout` in seconds, 0 for never; `action` is ``auto``, ``suspend``, ``pause`` or ``stop``."""
-
-    timeout: float = 0.0
-    action: str = "auto"
-
-
-class WatchdogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A guest silent on agent and SSH for `timeout` seconds (0: never): ``report`` it, or ``restart`` it."""
-
-    timeout: float = 120.0
-    action: str = "report"
-
-
-class NixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What Nix is told about the builder, and what the guest's own Nix is told. Sizes in bytes; 0 jobs: as cores.
-
-    `ca_bundle` and `netrc` are files of the host, read at every start; `proxy` is a URL that the guest can reach, and
-    `no_proxy` a list of hosts as curl(1) takes it.
-    """
-
-    max_jobs: int = 0
-    speed_factor: int = 1
-    protocol: str = "ssh-ng"
-    features: tuple[str, ...] | None = None
-    emulate: tuple[str, ...] = ()
-    min_free: int = 5 * GIB
-    max_free: int = 7 * GIB
-    substituters: tuple[str, ...] | None = None
-    trusted_public_keys: tuple[str, ...] | None = None
-    ca_bundle: str = ""
-    netrc: str = ""
-    proxy: str = ""
-    no_proxy: str = ""
-
-
-class ShareConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A directory of the host that the guest sees under ``/mnt/<name>``."""
-
-    path: str
-    read_only: bool = True
-
-
-class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One builder, complete. `cores` and `memory` (bytes) are what the guest gets, `disk_size` bytes its data disk."""
-
-    system: str = ""
-    driver: str = "auto"
-    cores: int = 4
-    memory: int = 8 * GIB
-    disk_size: int = 100 * GIB
-    port: int = DEFAULT_PORT
-    image: str = ""
-    kernel: str = ""
-    initrd: str = ""
-    system_path: str = ""
-    network: Network = Network.NAT
-    accel: Accelerator = Accelerator.AUTO
-    on_demand: bool = False
-    share_nix_store: bool = False
-    rosetta: bool = False
-    nested_virtualization: bool = False
-    verbose: bool = False
-    stop_grace: float = 30.0
-    idle: IdleConfig = IdleConfig()
-    watchdog: WatchdogConfig = WatchdogConfig()
-    nix: NixConfig = NixConfig()
-    shares: dict[str, ShareConfig] = {}
-
-    @property
-    def arch(self) -> Arch:
-        return arch_of_system(self.system)
-
-
 Value = str | int | float | bool | tuple[str, ...] | None
 Layer = Mapping[str, Value]
 """Options by dotted name (``idle.timeout``); a None is an option that was not given."""
 
-
-def _count(value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise UserError(f"{value!r} is not a number of processor cores.", "Use a whole number from 1 on.")
-    return number
-
-
-def _port(value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = -1
-    if not 1 <= number <= 65535:
-        raise UserError(f"{value!r} is not a TCP port.", "Use a number from 1 to 65535; the default is 31222.")
-    return number
-
-
-def _minutes(value: Any) -> float:
-    return parse_duration(value, plain_unit=60.0)
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise UserError(f"{value!r} is not one of {', '.join(words)}.", "Choose one of these words.")
-        return str(value)
-
-    return check
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "cores": _count,
-    "memory": parse_memory,
-    "disk_size": parse_size,
-    "port": _port,
-    "network": _one_of(*Network),
-    "accel": _one_of(*Accelerator),
-    "system": lambda text: arch_of_system(text).nix_system,
-    "stop_grace": parse_duration,
-    "idle.timeout": _minutes,
-    "idle.action": _one_of("auto", "suspend", "pause", "stop"),
-    "watchdog.timeout": parse_duration,
-    "watchdog.action": _one_of("report", "restart"),
-    "nix.min_free": parse_size,
-    "nix.max_free": parse_size,
-    "nix.protocol": _one_of("ssh-ng", "ssh"),
-}
-"""How options are read that have a unit, a range or a set of words. Plain numbers: MiB of memory, minutes of idling,
-seconds otherwise."""
 
 ENVIRONMENT = {
     f"SNOWSHED_{name.upper()}": name
@@ -200,8 +80,8 @@ def load(
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     _merge(merged, origins, remembered or {}, "as it was before")
-    if file is not None and file.exists():
-        _merge(merged, origins, _flatten(read_file(file)), f"in {file}")
+    for option, (value, where) in (options_of(file) if file is not None else {}).items():
+        _merge(merged, origins, {option: value}, where)
     for variable, option in ENVIRONMENT.items():
         if environment.get(variable):
             _merge(merged, origins, {option: environment[variable]}, f"in {variable}")
@@ -209,35 +89,6 @@ def load(
         if value is not None:
             _merge(merged, origins, {option: value}, "on the command line")
     return _validate(merged, origins, host)
-
-
-def read_file(file: Path) -> dict[str, Any]:
-    """The options in a TOML file, or in a JSON file as the Nix modules write it. Raises `UserError`."""
-    try:
-        text = file.read_text()
-        data = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
-        raise UserError(
-            f"{file} cannot be read: {error}.", "Mend the file; `snowshed config check` tries it again."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}.", "Check the file and its permissions.") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{file} does not hold a table of options.", "Write options as `name = value` lines.")
-    return data
-
-
-_TABLES = ("idle", "watchdog", "nix")
-
-
-def _flatten(data: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in data.items():
-        if name in _TABLES and isinstance(value, dict):
-            flat |= {f"{name}.{key}": inner for key, inner in value.items()}
-        else:
-            flat[name] = value
-    return flat
 
 
 def _merge(merged: dict[str, Any], origins: dict[str, str], layer: Mapping[str, Any], origin: str) -> None:
@@ -269,7 +120,7 @@ def _default_memory(host: Host) -> int:
 
 
 def _read(option: str, value: Any, origin: str) -> Any:
-    reader = _READERS.get(option)
+    reader = READERS.get(option)
     if reader is None:
         return value
     try:
@@ -293,13 +144,7 @@ def _explain(text: str, tree: Mapping[str, Any], origins: Mapping[str, str]) -> 
 def _unknown_option(name: str, table: str, origins: Mapping[str, str]) -> UserError:
     from difflib import get_close_matches
 
-    types: dict[str, type[msgspec.Struct]] = {
-        "idle": IdleConfig,
-        "watchdog": WatchdogConfig,
-        "nix": NixConfig,
-        "": BuilderConfig,
-    }
-    fields = types.get(table, ShareConfig).__struct_fields__
+    fields = TABLES.get(table, ShareConfig).__struct_fields__
     full = f"{table}.{name}" if table else name
     near = get_close_matches(name, fields, 1)
     hint = f"Did you mean `{near[0]}`?" if near else f"Options here: {', '.join(fields)}."

@@ -9,7 +9,9 @@ import click
 import msgspec
 
 from ..config import BuilderConfig, Host, load
+from ..config_file import TOGETHER, read_file
 from ..errors import UserError
+from ..paths import check_name
 from ..units import GIB, KIB, MIB, TIB
 from .options import Invocation, common, config_file
 from .remember import implied
@@ -43,10 +45,15 @@ def show(invocation: Invocation, as_json: bool) -> int:
 @click.pass_obj
 def check(invocation: Invocation, file: Path | None) -> int:
     """Read a configuration file (default: the builder's own) and say what is wrong with it."""
-    file = file or invocation.paths.config
+    own = invocation.paths.config
+    file = file or (own if own.exists() else own.with_name(TOGETHER))
     if not file.exists():
-        raise UserError(f"There is no configuration file {file}.", "Without one, the defaults are in force.")
-    load(file, {}, Host.this(), {})
+        raise UserError(f"There is no configuration file {own}.", "Without one, the defaults are in force.")
+    if file.name == TOGETHER:
+        for name in read_file(file):
+            load(file.with_name(f"{check_name(name)}.toml"), {}, Host.this(), {})
+    else:
+        load(file, {}, Host.this(), {})
     out(f"{file} is fine.")
     return 0
 
@@ -54,7 +61,9 @@ def check(invocation: Invocation, file: Path | None) -> int:
 @command.command("schema")
 def schema() -> int:
     """The JSON Schema of a configuration file."""
-    out(msgspec.json.format(msgspec.json.encode(msgspec.json.schema(BuilderConfig))).decode())
+    from ..config_schema import schema as of_a_file
+
+    out(msgspec.json.format(msgspec.json.encode(of_a_file())).decode())
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..config_file import builders_in
 from ..errors import SnowshedError
 from ..paths import config_root, find_builder, state_root, system_builders
 from ..state import builders
@@ -20,8 +21,7 @@ from .report import gather
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of what `status --json` says.")
 def command(as_json: bool) -> int:
     """All builders: those that have state, and those that only have a configuration yet."""
-    configured = {file.stem for file in config_root().glob("*.toml")}
-    names = configured | set(builders(state_root())) | set(system_builders())
+    names = {*builders_in(config_root()), *builders(state_root()), *system_builders()}
     reports = [_report(name) for name in sorted(names)]
     if as_json:
         import json

@@ -316,9 +316,10 @@ def other_builders(look: Look) -> Verdict:
 
 def _builders(case: Case) -> list[tuple[str, int, int]]:
     from ..config import Host, load
+    from ..config_file import builders_in
     from ..state import builders
 
-    names = {case.builder, *builders(paths.state_root()), *(f.stem for f in paths.config_root().glob("*.toml"))}
+    names = {case.builder, *builders(paths.state_root()), *builders_in(paths.config_root())}
     found = []
     for name in sorted(names):
         try:
