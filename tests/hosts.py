@@ -91,10 +91,10 @@ class Host:
     def snowshed(self, *words: str, user: str = "root") -> subprocess.CompletedProcess[str]:
         return self.run(*SNOWSHED, *words, user=user)
 
-    def leave_running(self, *words: str | Path, log: Path) -> subprocess.Popen[bytes]:
+    def leave_running(self, *words: str | Path, log: Path, user: str = "root") -> subprocess.Popen[bytes]:
         """Start a daemon; it ends with the host."""
         with log.open("ab") as output:
-            child = subprocess.Popen(self.argv(words), stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            child = subprocess.Popen(self.argv(words, user), stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         self._left.append(child)
         return child
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import DEFAULT_PORT, Layer, Value
 from ..guest.bootfiles import arch_of_kernel
+from ..network.ports import is_free
 from ..paths import BuilderPaths, state_root
 from ..state import builders
 
@@ -31,10 +32,11 @@ def implied(paths: BuilderPaths, options: Layer) -> dict[str, Value]:
 
 
 def free_port(name: str) -> int:
-    """The first port from the default one on that no other builder of this user was last started with."""
+    """The first port from the default one on that no other builder of this user was last started with, and that
+    nobody listens on: builders of other users and of the system have ports too."""
     others = [BuilderPaths(other) for other in builders(state_root()) if other != name]
     taken = {last_config(other).get("port") for other in others}
-    return next(port for port in range(DEFAULT_PORT, 65536) if port not in taken)
+    return next(port for port in range(DEFAULT_PORT, 65536) if port not in taken and is_free(port))
 
 
 def last_config(paths: BuilderPaths) -> dict[str, Any]:
