@@ -128,7 +128,7 @@ def test_a_typing_mistake_in_the_configuration(place: Place, tmp_path: Path) -> 
     file = tmp_path / "one.toml"
     file.write_text("core = 2\n")
     done = place.run("start", "--config", str(file))
-    refused(done, f"There is no option core (in {file}).")
+    refused(done, f"There is no option core (in {file}, line 1).")
     assert "Did you mean `cores`?" in done.err
     nothing_began(place)
 
