@@ -103,10 +103,11 @@ class SeedContents:
     def archive(self) -> bytes:
         """The disk's bytes, a multiple of 512; equal contents give equal bytes."""
         output = io.BytesIO()
+        secret = {contract().seed.host_key, contract().seed.netrc}
         with tarfile.open(fileobj=output, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name, data in self.members().items():
                 member = tarfile.TarInfo(name)
-                member.size, member.mode = len(data), 0o600
+                member.size, member.mode = len(data), 0o600 if name in secret else 0o644
                 tar.addfile(member, io.BytesIO(data))
         return output.getvalue()
 

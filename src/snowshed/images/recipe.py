@@ -28,6 +28,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cmdline: str
     linked: tuple[str, ...]
     unlinked: tuple[str, ...]
+    fifos: tuple[str, ...]
     build_users: int
     build_users_base: int
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
@@ -45,6 +46,7 @@ def assemble(tree: Path, packages: Sequence[Path], report: Report) -> Kernel:
     _prune(tree)
     _prune_modules(tree, kernel)
     _place_own_files(tree)
+    _make_fifos(tree)
     _add_build_users(tree)
     _bundle_certificates(tree)
     _link_busybox(tree)
@@ -125,6 +127,12 @@ def _place_own_files(tree: Path) -> None:
             place.unlink(missing_ok=True)
             shutil.copyfile(source, place)
             place.chmod(0o755 if source.read_bytes().startswith(b"#!") else 0o644)
+
+
+def _make_fifos(tree: Path) -> None:
+    """By which the guest's scripts wait for each other: a fifo can be written to on a read-only file system."""
+    for name in recipe().fifos:
+        os.mkfifo(tree / "usr/lib/snowshed" / name, 0o600)
 
 
 def _add_build_users(tree: Path) -> None:

@@ -37,7 +37,18 @@ def test_the_disk_is_a_plain_tar_with_the_settings_first() -> None:
     assert [m.name for m in members] == [
         names.settings, names.environment, names.nix_conf, names.host_key, names.authorized_keys
     ]  # fmt: skip
-    assert {(m.mode, m.uid, m.mtime) for m in members} == {(0o600, 0, 0)}
+    assert {(m.uid, m.mtime) for m in members} == {(0, 0)}
+
+
+def test_what_is_secret_is_for_root_alone() -> None:
+    names = contract().seed
+    made = SeedContents.of(
+        "one", CONFIG, NAT, host_key="H", user_key="U", now=0, ca_bundle=b"CERTIFICATES", netrc=b"PASSWORDS"
+    )
+    with tarfile.open(fileobj=io.BytesIO(made.archive())) as tar:
+        modes = {member.name: member.mode for member in tar.getmembers()}
+    assert {name for name, mode in modes.items() if mode == 0o600} == {names.host_key, names.netrc}
+    assert {mode for name, mode in modes.items() if name not in (names.host_key, names.netrc)} == {0o644}
 
 
 def test_equal_settings_give_equal_bytes() -> None:

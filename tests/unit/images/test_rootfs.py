@@ -71,9 +71,8 @@ def test_the_guest_says_stages_as_the_contract_has_them() -> None:
 def test_the_guest_uses_the_names_of_the_contract() -> None:
     agreed = contract()
     text = {path.name: path.read_text() for path in SCRIPTS}
-    assert f"disk_by_serial {agreed.disks.seed}" in text["common"]
-    assert f"disk_by_serial {agreed.disks.data}" in text["disk"]
-    assert f"= {agreed.disks.root} ]" in text["initrd-init"]
+    assert f"find_by_serial {agreed.disks.seed}" in text["common"]
+    assert f"find_by_serial {agreed.disks.data}" in text["disk"]
     assert f"-L {agreed.labels.data} " in text["disk"]
     assert f"= {agreed.agent_channel} ]" in text["agent"]
     assert f":{agreed.ports.agent} " in text["agent"]
