@@ -26,9 +26,9 @@ def place() -> Iterator[Place]:
 def bring_into(place: Place, state: str, seconds: int = 60) -> None:
     """The default builder, in `state`, and staying there for some `seconds`."""
     if state == "starting":
-        place.qemu.fail("boot-hangs=nix")
+        place.qemu.fail("boot-hangs=sshd")
         place.start("--no-wait")
-        with_patience(lambda: "sshd" in [stage["stage"] for stage in status_of(place, "stages")])
+        with_patience(lambda: "disk" in [stage["stage"] for stage in status_of(place, "stages")])
     else:
         slow = {"suspending": f"slow-save={seconds}", "stopping": f"slow-shutdown={seconds}"}
         place.qemu.fail(slow.get(state, ""))

@@ -63,7 +63,8 @@ def _lay_out(tree: Path) -> None:
     for name in ("dev", "proc", "sys", "run", "tmp", "root", "etc", "nix/store", "nix/var"):
         (tree / name).mkdir(parents=True)
     (tree / "etc/resolv.conf").symlink_to("/run/resolv.conf")
-    for place in (agreed.data_dir, agreed.share_dir):
+    home = f"{agreed.data_dir}/home"  # of who comes in before the data disk is there; see lib/shell
+    for place in (home, agreed.share_dir):
         (tree / place.lstrip("/")).mkdir(parents=True)
 
 

@@ -179,7 +179,18 @@ class Builder:
         self._to(event)
         self.stages.clear()
         self.started_at, self.ready_at = time.time(), None
-        await self._adopt(self._launcher.boot(self._reached))
+        guest = await self._adopt(self._launcher.boot(self._reached))
+        self._tasks.create_task(self._complete(guest), name="rest of the boot")
+
+    async def _complete(self, guest: LiveGuest) -> None:
+        """What a boot still has to do when clients are let in already; without it the guest is of no use."""
+        try:
+            await guest.fully_up()
+            self.ready_at = time.time()
+        except GuestGoneError:
+            return
+        except SnowshedError as error:
+            await self.condemn(guest, error)
 
     async def _restore(self) -> None:
         """Continue from suspended memory; where it does not fit or does not load, say so and boot cold."""
@@ -187,6 +198,7 @@ class Builder:
         try:
             self._suspension.check(self._launcher.fingerprint())
             await self._adopt(restored(self._launcher, self._suspension), cold_on_failure=True)
+            self.ready_at = time.time()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -196,7 +208,7 @@ class Builder:
         else:
             self._suspension.sweep()
 
-    async def _adopt(self, coming: Awaitable[LiveGuest], *, cold_on_failure: bool = False) -> None:
+    async def _adopt(self, coming: Awaitable[LiveGuest], *, cold_on_failure: bool = False) -> LiveGuest:
         """Take over the guest that `coming` brings; its failure is the builder's, unless a cold boot follows."""
         try:
             guest = await coming
@@ -209,11 +221,11 @@ class Builder:
                 self._fail(Event.BROKEN, explain(error))
             raise
         self.guest = guest
-        self.ready_at = time.time()
         self._backoff.succeeded()
         self.failure = None
         self._to(Event.DONE)
         self._tasks.create_task(self._watch(guest), name="watch guest")
+        return guest
 
     async def _unpause(self, guest: LiveGuest) -> Event:
         await guest.unless_gone(guest.resume(), 30.0, "it continued")

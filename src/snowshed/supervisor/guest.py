@@ -34,6 +34,10 @@ _COLLECT = (
 COLLECT_SECONDS = 3600.0
 """For a large store on a slow disk."""
 
+STAGE_PATIENCE = 300.0
+"""Seconds for one stage of a boot: emulated guests with a large disk to check are slow, and nothing is gained by
+giving up early."""
+
 LAST_BREATH = 0.5
 """Seconds between the first sign of a VM's end and its last."""
 
@@ -88,6 +92,15 @@ class LiveGuest:
             return False
         await asyncio.wait((self.ended,), timeout=LAST_BREATH)
         return self.ended.done()
+
+    async def reached(self, *stages: str) -> None:
+        """Return when the guest has announced all of `stages`. Raises `GuestError`."""
+        for stage in stages:
+            await self.unless_gone(self.stages.wait(stage), STAGE_PATIENCE, f"it reached {stage}")
+
+    async def fully_up(self) -> None:
+        """Return when the guest has announced its last stage: its Nix daemon answers. Raises `GuestError`."""
+        await self.reached(*contract().stages)
 
     async def connect(self) -> socket.socket:
         """A connection to the guest's sshd."""

@@ -25,9 +25,8 @@ from .seeding import seed_for, settings_digest
 from .stages import Stages
 from .storage import Lock, identity, make_folder, prepare_disk, write_atomically
 
-STAGE_PATIENCE = 300.0
-"""Seconds for one stage of a boot: emulated guests with a large disk to check are slow, and nothing is gained by
-giving up early."""
+OPEN_TO_CLIENTS = ("boot", "sshd")
+"""Stages after which clients are let in: in the guest, what they run waits for the disk and for Nix's daemon."""
 
 AFTER_KILL = 10.0
 """Seconds for the kernel to take down a killed hypervisor."""
@@ -67,12 +66,11 @@ class Launcher:
         return f"{self.driver.fingerprint(self.spec())} {settings_digest(self.config)}"
 
     async def boot(self, reached: Reached) -> LiveGuest:
-        """Boot the guest and return when its Nix daemon answers. Raises `SnowshedError`; nothing runs then."""
+        """Boot the guest and return when its sshd answers. Raises `SnowshedError`; nothing runs then."""
         spec = self._prepare()
         guest = await self._start(spec, reached)
         try:
-            for stage in contract().stages:
-                await guest.unless_gone(guest.stages.wait(stage), STAGE_PATIENCE, f"it reached {stage}")
+            await guest.reached(*OPEN_TO_CLIENTS)
         except BaseException:
             await finish(self._undo(guest), name="undo boot")
             raise
@@ -82,6 +80,7 @@ class Launcher:
         """Continue from `memory`; `consume` is called before the guest's first instruction. Raises `SnowshedError`."""
         spec = self.spec()
         guest = await self._start(spec, lambda _: None, restore=memory)
+        guest.stages.skip()
         try:
             await consume()
             await guest.resume()

@@ -64,7 +64,9 @@ class Requests:
             yield item
 
     async def _wake(self) -> None:
-        await self._builder.wake()
+        """A person wants to know that Nix can build, not only that clients are let in."""
+        guest = await self._builder.wake()
+        await guest.fully_up()
 
     async def _collect(self) -> None:
         """Collect garbage in the guest, which is awake meanwhile: woken if it sleeps, not started if it is stopped."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ..errors import GuestError
+from ..guest.contract import contract
 
 
 class Stages:
@@ -36,6 +37,13 @@ class Stages:
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # not every stage has a waiter
+
+    def skip(self) -> None:
+        """Take all stages for reached, without a word: a guest that goes on from its memory announces none."""
+        for stage in contract().stages:
+            future = self._future(stage)
+            if not future.done():
+                future.set_result(None)
 
     def seen(self, stage: str) -> bool:
         return stage in self._reached and self._reached[stage].done() and not self._reached[stage].exception()

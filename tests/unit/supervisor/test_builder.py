@@ -17,6 +17,8 @@ async def test_everybody_who_comes_is_served_by_one_boot(tmp_path: Path) -> None
         connections = await asyncio.gather(*(b.connect() for _ in range(200)))
         assert b.driver.starts == 1
         assert b.builder.state is State.RUNNING
+        assert b.builder.guest is not None
+        await b.builder.guest.fully_up()
         assert [stage.stage for stage in b.builder.stages] == ["boot", "disk", "sshd", "nix"]
         for connection in connections:
             connection.close()
@@ -123,7 +125,7 @@ async def test_damaged_memory_is_never_used(tmp_path: Path) -> None:
         memory = bytearray(b.paths.suspend_state.read_bytes())
         b.driver.memories.add(bytes(memory[:-1]) + bytes([memory[-1] ^ 1]))
         b.paths.suspend_state.write_bytes(bytes(memory[:-1]) + bytes([memory[-1] ^ 1]))
-        await b.builder.wake()
+        await (await b.builder.wake()).fully_up()
         assert "suspend.state is damaged" in b.log.getvalue()
         assert [stage.stage for stage in b.builder.stages][-1] == "nix"
 
@@ -198,7 +200,22 @@ async def test_what_does_not_run_is_not_put_to_sleep(tmp_path: Path) -> None:
                 await verb()
 
 
-@pytest.mark.parametrize("gate", ["boot", "disk", "sshd", "nix"])
+async def test_clients_are_let_in_when_sshd_is_up_and_a_guest_without_nix_is_given_up(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        b.driver.gates.close("nix")
+        (await b.connect()).close()
+        assert (b.builder.state, b.builder.ready_at) == (State.RUNNING, None)
+        b.driver.fate.failing.add("boot")
+        b.driver.gates.open("nix")
+        async with asyncio.timeout(30):
+            while b.builder.state is not State.FAILED:
+                await asyncio.sleep(0)
+        assert b.builder.failure is not None
+        assert "could not get past nix" in b.builder.failure.message
+        assert b.driver.live == []
+
+
+@pytest.mark.parametrize("gate", ["boot", "disk", "sshd"])
 async def test_a_stop_during_the_boot_ends_it_and_tells_who_waits(tmp_path: Path, gate: str) -> None:
     async with bench(tmp_path) as b:
         b.driver.gates.close(gate)
