@@ -156,8 +156,8 @@ async def test_a_disk_that_holds_something_else_is_never_formatted(tmp_path: Pat
             stream.seek(300 * KIB if place == "first" else GIB - 600 * KIB)
             stream.write(b"somebody's only copy")
         before = disk.read_bytes()
-        await machine.boot(tasks, until="failed disk")
-        assert "does not pass its check and is left as it is" in machine.console_tail
+        await machine.boot(tasks, until="failed disk the data disk does not pass its check and is left as it is")
+        await machine.recorder.heard(b"snowshed-stage: sshd")
         assert (await machine.ssh("id -un")).strip() == "builder", "it stays reachable"
         await machine.shut_down()
         assert disk.read_bytes() == before
