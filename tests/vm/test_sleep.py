@@ -75,7 +75,7 @@ def test_a_burst_of_connections_is_served_by_one_wake(place: RealPlace) -> None:
     port = status_of(place, "port")
     place.ok("suspend")
     with ExitStack() as open_ones:
-        clients = [open_ones.enter_context(connect(port)) for _ in range(24)]
+        clients = [open_ones.enter_context(connect(port)) for _ in range(12)]
         for client in clients:
             client.settimeout(240)
         assert all(greeted(client) for client in clients)
