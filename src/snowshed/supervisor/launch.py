@@ -18,12 +18,13 @@ from ..guest.contract import contract
 from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
 from ..process import finish, run
+from ..state import prepare_runtime
 from .console import Console
 from .guest import LiveGuest
 from .plan import Source, machine_spec
 from .seeding import seed_for, settings_digest
 from .stages import Stages
-from .storage import Lock, identity, make_folder, prepare_disk, write_atomically
+from .storage import Lock, identity, prepare_disk, write_atomically
 
 OPEN_TO_CLIENTS = ("boot", "sshd")
 """Stages after which clients are let in: in the guest, what they run waits for the disk and for Nix's daemon."""
@@ -97,7 +98,7 @@ class Launcher:
             await guest.kill()
 
     def _prepare(self) -> MachineSpec:
-        make_folder(self.paths.runtime)
+        prepare_runtime(self.paths)
         spec = self.spec()
         for problem in self.driver.check(spec):
             raise problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
@@ -38,19 +37,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """A private directory for a builder's state. Raises `UserError` where it cannot be made or written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise UserError(
-            f"The state directory {folder} cannot be written: {error.strerror}.",
-            "Give another one with --state-dir, or mend its owner and permissions.",
-        ) from error
 
 
 def identity(mac_file: Path, machine_id_file: Path) -> tuple[str, str]:
