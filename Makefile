@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check unit lint integration vm bench packages clean help
+.PHONY: demo test check unit lint docs integration vm bench packages clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -12,7 +12,7 @@ help: ## what there is
 demo: packages $(BIN)/snowshed ## a Linux builder from nothing, and two builds on it
 	@$(BIN)/python examples/demo.py
 
-test: packages $(BIN)/pytest lint ## everything, real guests included (under 20 minutes on two cores)
+test: packages $(BIN)/pytest lint docs ## everything, real guests included (under 20 minutes on two cores)
 	$(PYTEST) tests/unit tests/nix tests/integration tests/vm
 
 check: packages $(BIN)/pytest lint ## lint, types, unit tests (under a minute)
@@ -29,6 +29,9 @@ lint: $(BIN)/pytest ## lint, form, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(BIN)/mkdocs ## the documentation, into site/; fails for a link that leads nowhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 packages:
 	@./scripts/packages
 
@@ -43,6 +46,11 @@ $(BIN)/snowshed: pyproject.toml constraints.txt $(BIN)/python
 $(BIN)/pytest: $(BIN)/snowshed
 	@echo "Installing the tests' tools into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(BIN)/mkdocs: $(BIN)/snowshed
+	@echo "Installing the documentation's tools into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 clean: ## .venv and caches of tools; builders and images stay
