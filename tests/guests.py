@@ -23,7 +23,7 @@ from snowshed.drivers.qemu.driver import QemuDriver
 from snowshed.drivers.qemu.vm import QemuVm
 from snowshed.guest.agent import Agent
 from snowshed.images.store import ensure
-from snowshed.model.machine import MachineSpec
+from snowshed.model.machine import Arch, MachineSpec
 from snowshed.paths import BuilderPaths
 from snowshed.ssh.config import alias
 from snowshed.ssh.keys import ensure_keys, write_ssh_config
@@ -144,6 +144,25 @@ async def guest(folder: Path, **config: Any) -> AsyncIterator[tuple[Guest, async
                 await vm.kill()
             if hasattr(machine, "recorder"):
                 machine.recorder.close()
+
+
+def put_busybox(folder: Path, arch: Arch) -> Path:
+    """A folder with a static busybox for `arch`: the one of the image's initrd, a ``newc`` cpio archive."""
+    archive = ensure(arch).boot.initrd.read_bytes()
+    place = 0
+    while True:
+        size, name_size = (int(archive[place + at : place + at + 8], 16) for at in (54, 94))
+        name = archive[place + 110 : place + 110 + name_size - 1].decode()
+        place = -(-(place + 110 + name_size) // 4) * 4
+        if name == "bin/busybox":
+            break
+        assert name != "TRAILER!!!", "the initrd has no busybox"
+        place = -(-(place + size) // 4) * 4
+    folder.mkdir()
+    program = folder / "busybox"
+    program.write_bytes(archive[place : place + size])
+    program.chmod(0o755)
+    return folder
 
 
 def qemu_processes() -> set[int]:

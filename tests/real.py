@@ -37,13 +37,16 @@ class RealPlace(Place):
         """Start the default builder, small and on a port of its own."""
         return self.ok("start", "--port", str(free_port()), *SMALL, *words)
 
-    def build(self, name: str, script: str, *, system: str) -> Done:
+    def build(self, name: str, script: str, *, system: str, shell: Path | None = None) -> Done:
         """Have the host's Nix build a derivation on the default builder: `script` runs in ``/bin/sh``, and makes $out.
 
-        The output is the path under which the result lies in the host's store.
+        The output is the path under which the result lies in the host's store. `shell`: a folder with a busybox that
+        runs the script instead, and is an input of the build.
         """
+        builder = '"/bin/sh"' if shell is None else f'"${{{shell}}}/busybox"'
+        words = "" if shell is None else '"sh"'
         expression = f"""derivation {{
-            name = "{name}"; system = "{system}"; builder = "/bin/sh"; args = [ "-c" ''{script}'' ];
+            name = "{name}"; system = "{system}"; builder = {builder}; args = [ {words} "-c" ''{script}'' ];
         }}"""
         machines = self.ok("machines").out.strip()
         argv = ["nix-build", "--expr", expression, "--max-jobs", "0", "--builders", machines, "--no-out-link"]

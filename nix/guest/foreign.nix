@@ -2,12 +2,12 @@
 # by running a program of the other kind; Nix is told of what ran, and of `kvm` where there is one.
 #
 # NixOS's own modules for this (virtualisation.rosetta, boot.binfmt) decide when the guest is built.
-# Flags of the kernel's table (binfmt_misc): P keeps argv[0], C takes the program's credentials, F opens the
-# interpreter now, so that a build's sandbox need not have it.
+# The host is told what came of it. Flags of the kernel's table (binfmt_misc) are in ./foreign.sh.
 {
   contract,
   lib,
   pkgs,
+  say,
   utils,
   ...
 }:
@@ -15,8 +15,9 @@ let
   early = import ./early.nix { inherit contract; };
   foreign = if pkgs.stdenv.hostPlatform.isAarch64 then "x86_64-linux" else "aarch64-linux";
   processor = lib.removeSuffix "-linux" foreign;
+  cache = "${contract.data_dir}/rosetta";
   magic = utils.binfmtMagics.${foreign};
-  probe = (import ./probes.nix { inherit pkgs; }).${foreign};
+  probe = (import ./probes.nix { inherit contract pkgs; }).${foreign};
 
   # Static, and for one processor only: F alone does not carry the libraries of a dynamic one into a sandbox.
   emulator = pkgs.pkgsStatic.qemu-user.override { hostCpuTargets = [ "${processor}-linux-user" ]; };
@@ -24,8 +25,32 @@ in
 {
   boot.kernelModules = [ "binfmt_misc" ];
 
-  # Where `rosettad` serves Rosetta's cache; the host names the socket in it.
+  # Where Rosetta looks for the socket of its daemon, which keeps what was translated once.
   systemd.tmpfiles.settings.snowshed."/run/rosettad".d.mode = "0755";
+  systemd.services.snowshed-rosettad = {
+    description = "Keeps what Rosetta translated";
+    wantedBy = [ "multi-user.target" ];
+    after = [ "snowshed-foreign.service" ];
+    unitConfig = {
+      ConditionPathExists = "/run/rosetta/rosettad";
+      RequiresMountsFor = [ contract.data_dir ];
+    };
+    serviceConfig = {
+      ExecStartPre = [
+        "${pkgs.coreutils}/bin/mkdir -p ${cache}"
+        "${pkgs.coreutils}/bin/rm -f ${cache}/uds/rosetta.sock"
+      ];
+      ExecStart = "/run/rosetta/rosettad daemon ${cache}";
+      Restart = "on-failure";
+    };
+    # Everybody may ask it; it makes its socket only when it is up.
+    postStart = ''
+      for _ in $(seq 200); do
+        ! chmod go+w ${cache}/uds/rosetta.sock 2> /dev/null || exit 0
+        sleep 0.05
+      done
+    '';
+  };
 
   systemd.services.snowshed-foreign = early {
     description = "What this machine can build";
@@ -47,7 +72,10 @@ in
       ROSETTA = contract.shares.rosetta;
       ROSETTA_DIR = "/run/rosetta";
       TAGS = "/sys/fs/virtiofs";
+      ROSETTA_CACHE = "${cache}/uds";
+      NATIVE = lib.optionalString pkgs.stdenv.hostPlatform.isx86_64 "i686-linux ";
       KVM = "/dev/kvm";
+      SAY = "${say} --fact";
     };
     script = ''
       mountpoint -q "$TABLE" || mount -t binfmt_misc binfmt_misc "$TABLE"

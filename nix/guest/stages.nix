@@ -1,4 +1,5 @@
-# What the guest says on its console as it gets there, for the host that waits: a mark, and a stage or a failure.
+# What the guest says on its console as it gets there, for the host that waits: a mark, and a stage or a failure; after
+# another mark what it found out about itself.
 #
 # `boot` is announced by ./seed.nix, and `nix` once the daemon has opened its store and answered.
 {
@@ -10,7 +11,12 @@
 }:
 let
   say = pkgs.writeShellScript "snowshed-say" ''
-    printf '\n%s %s\n' ${lib.escapeShellArg contract.stage_mark} "$*" > /dev/console
+    mark=${lib.escapeShellArg contract.stage_mark}
+    if [ "$1" = --fact ]; then
+      mark=${lib.escapeShellArg contract.fact_mark}
+      shift
+    fi
+    printf '\n%s %s\n' "$mark" "$*" > /dev/console
   '';
 
   ownDisk = config.fileSystems ? ${contract.data_dir};

@@ -59,6 +59,17 @@ def _one_of(*words: str) -> Callable[[Any], str]:
     return check
 
 
+def _systems(value: Any) -> Any:
+    """Systems that a guest can emulate; what is no list at all is left for the type's own check."""
+    known = [arch.nix_system for arch in Arch]
+    for system in value if isinstance(value, list | tuple) else ():
+        if system not in known:
+            raise UserError(
+                f"nothing in the guest can run programs of {system!r}.", f"Use {' or '.join(known)}: the other one."
+            )
+    return value
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     **{option: _one_of(*words) for option, words in WORDS.items()},
     **dict.fromkeys(SIZES, parse_size),
@@ -67,5 +78,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "port": _port,
     "memory": parse_memory,
     "idle.timeout": _minutes,
+    "nix.emulate": _systems,
     "system": lambda text: arch_of_system(text).nix_system,
 }

@@ -184,6 +184,11 @@ class BuilderPaths:
         return self.state / "mac"
 
     @property
+    def guest_notes(self) -> Path:
+        """What the guest told of itself: which systems it builds for, how full its disk is."""
+        return self.state / "guest.json"
+
+    @property
     def last_config(self) -> Path:
         """The effective configuration of the last start: what `status` of a stopped builder reads."""
         return self.state / "config.json"

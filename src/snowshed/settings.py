@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from .model.machine import Accelerator, Arch, Network, arch_of_system
+from .model.systems import promised
 from .units import GIB
 
 DEFAULT_PORT = 31222
@@ -57,7 +58,11 @@ class NixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = None
     emulate: Annotated[
-        tuple[str, ...], Meta(description="Other systems to build for in the guest, in emulation: `x86_64-linux`.")
+        tuple[str, ...],
+        Meta(
+            description="Other systems to build for in the guest, in emulation: `x86_64-linux` or `aarch64-linux`, "
+            "whichever it is not. Nix is told only what the guest found that it can."
+        ),
     ] = ()
     min_free: Annotated[
         int,
@@ -164,6 +169,11 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def arch(self) -> Arch:
         return arch_of_system(self.system)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """What the builder is to build for: its own system first, then those that its guest is to emulate."""
+        return promised(self.system, self.nix.emulate, rosetta=self.rosetta)
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {

@@ -127,7 +127,7 @@ class Machine:
         (folder / "table").mkdir()
         (folder / "tags").mkdir()
         self.emulator = self._program("qemu", emulator)
-        self.probe = self._program("probe", True, status=0 if runs else 1)
+        self.probe = self._program("probe", True, status=42 if runs else 1)
 
     def _program(self, name: str, there: bool, status: int = 0) -> Path:
         file = self.folder / name
@@ -136,10 +136,19 @@ class Machine:
             file.chmod(0o755)
         return file
 
+    def said(self) -> list[str]:
+        """What the host was told, without the mark's own option."""
+        console = self.folder / "console"
+        lines = console.read_text().splitlines() if console.exists() else []
+        return [line.removeprefix("--fact ") for line in lines if line.startswith("--fact ")]
+
     def look(self, *, kvm: bool = False) -> tuple[str, str, str]:
         """What is registered, what Nix is told of features, and of systems."""
         if kvm:
             (self.folder / "kvm").touch()
+        say = self.folder / "say"
+        say.write_text(f'#!/bin/sh\necho "$@" >> {self.folder}/console\n')
+        say.chmod(0o755)
         done = run(
             "foreign.sh",
             self.folder,
@@ -155,7 +164,10 @@ class Machine:
             ROSETTA="rosetta",
             ROSETTA_DIR=self.folder / "rosetta",
             TAGS=self.folder / "tags",
+            ROSETTA_CACHE="/data/rosetta/uds",
+            NATIVE="",
             KVM=self.folder / "kvm",
+            SAY=f"{say} --fact",
         )
         assert done.returncode == 0, done.stderr
         registered = self.folder / "table/register"
@@ -169,30 +181,38 @@ class Machine:
 def test_what_runs_is_registered_and_told(tmp_path: Path) -> None:
     machine = Machine(tmp_path, taken(tmp_path, **{"nix.emulate": ("x86_64-linux",)}))
     registered, features, platforms = machine.look()
-    assert registered == rf":snowshed:M::\x7fELF:\xff\xff:{machine.emulator}:PCF"
+    assert registered == rf":snowshed:M::\x7fELF:\xff\xff:{machine.emulator}:POF"
     assert platforms == "extra-platforms = x86_64-linux\n"
     assert features == "system-features = benchmark big-parallel\n"
+    assert machine.said() == ["emulates x86_64-linux qemu-user"]
 
 
 @pytest.mark.parametrize(("emulator", "runs"), [(False, True), (True, False)])
 def test_what_does_not_run_is_not_told(tmp_path: Path, emulator: bool, runs: bool) -> None:
     settings = taken(tmp_path, **{"nix.emulate": ("x86_64-linux",)})
-    assert Machine(tmp_path, settings, emulator=emulator, runs=runs).look()[2] == "extra-platforms = \n"
+    machine = Machine(tmp_path, settings, emulator=emulator, runs=runs)
+    assert machine.look()[2] == ""
+    why = "does not run a program that only ends (status 1)" if emulator else "is not in this guest"
+    assert machine.said() == [f"emulates x86_64-linux nothing qemu-user {why}"]
 
 
 def test_what_nobody_asked_for_is_not_tried(tmp_path: Path) -> None:
     registered, _, platforms = Machine(tmp_path, taken(tmp_path)).look()
-    assert (registered, platforms) == ("", "extra-platforms = \n")
+    assert (registered, platforms) == ("", "")
 
 
 def test_rosetta_counts_as_asking(tmp_path: Path) -> None:
-    assert Machine(tmp_path, taken(tmp_path, rosetta=True)).look()[2] == "extra-platforms = x86_64-linux\n"
+    machine = Machine(tmp_path, taken(tmp_path, rosetta=True))
+    assert machine.look()[2] == "extra-platforms = x86_64-linux\n"
+    assert machine.said() == ["emulates x86_64-linux qemu-user"], "the host lends none here"
 
 
 @pytest.mark.parametrize(("meant", "there"), [(True, True), (True, False), (False, True)])
 def test_kvm_is_told_where_it_is_and_is_meant(tmp_path: Path, meant: bool, there: bool) -> None:
-    features = Machine(tmp_path, taken(tmp_path, nested_virtualization=meant)).look(kvm=there)[1]
+    machine = Machine(tmp_path, taken(tmp_path, nested_virtualization=meant))
+    features = machine.look(kvm=there)[1]
     assert (features.split()[-2:] == ["kvm", "nixos-test"]) is (meant and there)
+    assert machine.said() == (["features kvm"] if meant and there else [])
 
 
 def kind(disk: Path) -> str:

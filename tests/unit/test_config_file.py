@@ -59,6 +59,11 @@ text = '''
     [
         ("cores = 2\ncors = 4\n", "There is no option cors (in {file}, line 2).", "Did you mean `cores`?"),
         ("\n\ncores = 0\n", "cores in {file}, line 3: 0 is not a number of processor cores.", "whole number"),
+        (
+            "[nix]\nemulate = ['riscv64-linux']\n",
+            "nix.emulate in {file}, line 2: nothing in the guest can run",
+            "the other",
+        ),
         ("[idle]\n\naction = 'slep'\n", "idle.action in {file}, line 3: 'slep' is not one of", "Choose one"),
         ("[idle]\ntimout = 3\n", "There is no option idle.timout (in {file}, line 2).", "Did you mean `timeout`?"),
         ("[idel]\ntimeout = 3\n", "There is no option idel (in {file}, line 1).", "Did you mean `idle`?"),

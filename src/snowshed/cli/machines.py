@@ -9,13 +9,14 @@ import click
 
 from ..config import BuilderConfig
 from ..errors import UserError
+from ..model.systems import had, known
 from ..nix.machines import Machine, advertised, instructions
 from ..paths import BuilderPaths
 from ..ssh.config import alias
 from ..ssh.keys import ensure_keys, public_key, write_ssh_config
 from .options import Invocation, common, config_file
 from .render import note, out
-from .report import gather
+from .report import gather, what_was_told
 
 
 @click.command("machines", short_help="The line by which Nix knows the builder.")
@@ -84,7 +85,10 @@ def _machine(invocation: Invocation, *, install: bool) -> tuple[Machine, Builder
         write_ssh_config(paths, port)
     elif not paths.host_key.with_name(f"{paths.host_key.name}.pub").exists():
         raise UserError(f"The builder {paths.name} has no keys yet.", "Its owner starts it once: `snowshed start`.")
-    return describe(paths, config, found), paths, port
+    systems, are_known = _systems(paths, config, found)
+    if not are_known:
+        note(f"# The guest has not said yet that it builds for {', '.join(systems[1:])}: `snowshed start` shows.")
+    return describe(paths, config, found, systems), paths, port
 
 
 def _install(machine: Machine, paths: BuilderPaths, port: int, *, dry_run: bool, trusted: bool, for_all: bool) -> int:
@@ -129,19 +133,28 @@ def _remote(via: str, builder: str, *, as_json: bool, install: bool, dry_run: bo
     return 0
 
 
-def describe(paths: BuilderPaths, config: BuilderConfig, report: dict[str, Any]) -> Machine:
+def describe(paths: BuilderPaths, config: BuilderConfig, report: dict[str, Any], systems: tuple[str, ...]) -> Machine:
     """The builder as Nix is to see it: by what runs where something does, else by the configuration."""
-    system = report["system"] or config.system
     return Machine(
         builder=paths.name,
         protocol=config.nix.protocol,
-        systems=tuple(report["systems"] or (system, *config.nix.emulate)),
+        systems=systems,
         key=paths.user_key,
         max_jobs=config.nix.max_jobs or report["cores"] or config.cores,
         speed_factor=config.nix.speed_factor,
         features=advertised(config.nix.features, kvm="kvm" in report["features"]),
         host_key=public_key(paths.host_key),
     )
+
+
+def _systems(paths: BuilderPaths, config: BuilderConfig, report: dict[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """What it builds for, and whether its guest has said so: by what runs where something does, else by what the
+    settings want now, without what the guest found missing when it last ran."""
+    if report["supervisorPid"] is not None:
+        return tuple(report["systems"]), bool(report["systemsKnown"])
+    told = what_was_told(paths.guest_notes)
+    wanted = config.systems
+    return had(wanted, told["lacks"]), known(wanted, config.system, told["emulates"], told["lacks"])
 
 
 def as_object(machine: Machine, port: int, where: BuilderPaths | str) -> dict[str, Any]:

@@ -73,11 +73,19 @@ def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     yield "disk", _disk(report["disk"])
     yield "ssh", f"127.0.0.1:{report['port']}{_connections(report)}" if report["port"] else ""
     yield "up", _since(report, now)
-    yield "systems", ", ".join(report["systems"]) if len(report["systems"]) > 1 else ""
+    yield "systems", _systems(report)
     yield "features", ", ".join(report["features"])
     yield "idle", _idle(report["idle"])
     yield "no suspend", report["suspendBlocker"]
     yield "state in", report["stateDirectory"]
+
+
+def _systems(report: dict[str, Any]) -> str:
+    """Where there is more than its own, with what runs the others' programs."""
+    if len(report["systems"]) < 2:
+        return ""
+    by = report["emulators"]
+    return ", ".join(f"{name} ({by[name]})" if name in by else name for name in report["systems"])
 
 
 def _cores(cores: int) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..control.client import Control
 from ..errors import NotRunning
+from ..model import systems
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 from ..state import held
 
@@ -76,6 +77,8 @@ def from_files(paths: BuilderPaths) -> dict[str, Any]:
     config = _remembered(paths.last_config)
     asleep = paths.suspend_state.exists() and paths.suspend_manifest.exists()
     memory = config.get("memory")
+    told = what_was_told(paths.guest_notes)
+    wanted = _wanted(config)
     return {
         "name": paths.name,
         "running": False,
@@ -93,14 +96,35 @@ def from_files(paths: BuilderPaths) -> dict[str, Any]:
         **dict.fromkeys(("startedAt", "readyAt")),
         "stages": [],
         **dict.fromkeys(("connections", "held"), 0),
-        **{name: [] for name in ("leases", "systems", "features")},
+        "leases": [],
+        "systems": list(systems.had(wanted, told["lacks"])),
+        "systemsKnown": systems.known(wanted, config.get("system", ""), told["emulates"], told["lacks"]),
+        "emulators": {name: by for name, by in told["emulates"].items() if name in wanted[1:]},
+        "features": [],
         "suspendBlocker": "",
         "idle": None,
         "disk": _disk(paths),
         "memory": memory and {"configured": memory, "resident": None, "guestFree": None},
         "failure": None,
-        "notices": list(_notices(paths)),
+        "notices": [*_notices(paths), *systems.complaints(wanted[1:], told["lacks"])],
     }
+
+
+def _wanted(config: dict[str, Any]) -> tuple[str, ...]:
+    """What the builder was to build for at its last start."""
+    nix = config.get("nix")
+    emulate = nix.get("emulate", ()) if isinstance(nix, dict) else ()
+    return systems.promised(config.get("system", ""), emulate, rosetta=bool(config.get("rosetta")))
+
+
+def what_was_told(file: Path) -> dict[str, Any]:
+    """What the guest told of itself when it last ran; nothing where the file is missing or damaged."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        found = None
+    told = found if isinstance(found, dict) else {}
+    return told | {name: told[name] if isinstance(told.get(name), dict) else {} for name in ("emulates", "lacks")}
 
 
 def _disk(paths: BuilderPaths) -> dict[str, Any] | None:

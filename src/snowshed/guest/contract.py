@@ -55,7 +55,12 @@ class SeedMembers(msgspec.Struct, frozen=True):
 
 
 class Contract(msgspec.Struct, frozen=True):
-    """`contract.json`. A guest says ``<stage_mark> <stage>`` on its console as it gets there."""
+    """`contract.json`. A guest says ``<stage_mark> <stage>`` on its console as it gets there.
+
+    What it finds out about itself it says after `fact_mark`, before its last stage (`guest.facts` reads that). `probes`
+    holds, for each system, a program in base64: an ELF header, one segment, exit(42). What ends so when it is told to
+    run it runs programs of that system; a shell that takes it for a script does not.
+    """
 
     version: int
     disks: Disks
@@ -70,6 +75,8 @@ class Contract(msgspec.Struct, frozen=True):
     seed: SeedMembers
     stage_mark: str
     stages: tuple[str, ...]
+    fact_mark: str
+    probes: dict[str, str]
 
 
 @cache

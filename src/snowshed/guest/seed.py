@@ -127,7 +127,7 @@ def settings_of(name: str, config: BuilderConfig, network: GuestNetwork, now: fl
         nameserver=network.nameserver if config.network is Network.NAT else "",
         rosetta=config.rosetta,
         kvm=config.nested_virtualization or (features is not None and "kvm" in features),
-        emulate=config.nix.emulate,
+        emulate=config.systems[1:],
         proxy=config.nix.proxy,
         no_proxy=config.nix.no_proxy,
         shares=tuple(
@@ -158,7 +158,10 @@ def environment(settings: Settings) -> str:
 
 
 def nix_conf(config: BuilderConfig) -> str:
-    """What the guest's Nix is told. A guest without the outside world asks no substituter: each miss costs seconds."""
+    """What the guest's Nix is told. A guest without the outside world asks no substituter: each miss costs seconds.
+
+    Not the systems that it is to emulate: of those it tells its Nix itself, once it has seen that it can.
+    """
     nix = config.nix
     min_free, max_free = collection_limits(config)
     lines = [
@@ -173,8 +176,6 @@ def nix_conf(config: BuilderConfig) -> str:
         lines.append(_setting("substituters", nix.substituters))
     if nix.trusted_public_keys is not None:
         lines.append(_setting("trusted-public-keys", nix.trusted_public_keys))
-    if nix.emulate:
-        lines.append(_setting("extra-platforms", nix.emulate))
     for setting, given, member in (
         ("ssl-cert-file", nix.ca_bundle, contract().seed.ca_bundle),
         ("netrc-file", nix.netrc, contract().seed.netrc),

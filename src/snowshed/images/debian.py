@@ -29,7 +29,7 @@ from .apt import DEFAULT_SUITE, Package, PrivateApt
 from .manifest import LinuxImage, Manifest, PackageName
 from .progress import Report, silent
 
-TREE_SPACE = 420 * MIB
+TREE_SPACE = 440 * MIB
 """What unpacking and packing need on the disk besides the downloads, with some room."""
 
 _UNFINISHED = ".building-"
@@ -78,7 +78,8 @@ def make(
 
     Raises `UserError` for a tool that the host lacks, `GuestError` for one that failed.
     """
-    kernel = rootfs.assemble(folder / "tree", files, report)
+    named = [(package.name, file) for package, file in zip(packages, files, strict=True)]
+    kernel = rootfs.assemble(folder / "tree", arch, named, report)
     _pack(folder, kernel, report)
     digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
     return _describe(folder, arch, suite, digest, kernel, packages)

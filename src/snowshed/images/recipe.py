@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..guest.contract import CONTRACT_FILE
 from ..model.machine import Arch
 
 DATA = Path(__file__).with_name("debian")
@@ -31,10 +32,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fifos: tuple[str, ...]
     build_users: int
     build_users_base: int
+    parts: dict[str, tuple[str, ...]]
 
     def packages_for(self, arch: Arch) -> list[str]:
         """The packages that are asked for by name."""
         return [*self.packages, f"linux-image-cloud-{arch.debian}"]
+
+    def parts_of(self, package: str, arch: Arch) -> tuple[str, ...]:
+        """The only files that an image for `arch` takes from `package`; none: all of it."""
+        return tuple(part.format(foreign=arch.foreign) for part in self.parts.get(package, ()))
 
 
 @cache
@@ -46,9 +52,11 @@ def recipe() -> Recipe:
 @cache
 def digest() -> str:
     """A hash of everything that makes an image besides its packages: our files, and the code that places them."""
-    here = Path(__file__).parent
-    sources = [here / name for name in _CODE] + sorted(path for path in DATA.rglob("*") if path.is_file())
+    package = Path(__file__).parents[1]
+    sources = [CONTRACT_FILE, *(package / "images" / name for name in _CODE)]
+    sources += sorted(path for path in DATA.rglob("*") if path.is_file())
     total = hashlib.sha256()
     for path in sources:
-        total.update(f"{path.relative_to(here).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        name = path.relative_to(package).as_posix()
+        total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import msgspec
 from .. import process
 from ..errors import GuestError, UserError
 from ..guest.contract import contract
+from ..model.machine import Arch
 from . import initrd
 from .depmod import depmod
 from .progress import Report
@@ -32,20 +34,22 @@ class Kernel(msgspec.Struct, frozen=True):
     modules: Path
 
 
-def assemble(tree: Path, packages: Sequence[Path], report: Report) -> Kernel:
-    """Fill the new folder `tree` with the guest's root file system; the kernel's image lies beside it then.
+def assemble(tree: Path, arch: Arch, packages: Sequence[tuple[str, Path]], report: Report) -> Kernel:
+    """Fill the new folder `tree` with the root file system of a guest of `arch` from `packages`, names and files; the
+    kernel's image lies beside it then.
 
     Raises `UserError` for a tool that the host lacks, `GuestError` for packages that do not hold what is expected.
     """
     _lay_out(tree)
     dpkg_deb = process.find("dpkg-deb", _TOOLS_HINT.format("dpkg"))
-    for number, package in enumerate(packages):
+    for number, (name, file) in enumerate(packages):
         report(STAGE, number / len(packages))
-        process.run([dpkg_deb, "--extract", package, tree])
+        _unpack(dpkg_deb, file, tree, recipe().parts_of(name, arch))
     kernel = _take_kernel(tree)
     _prune(tree)
     _prune_modules(tree, kernel)
     _place_own_files(tree)
+    _place_probe(tree, arch)
     _make_fifos(tree)
     _add_build_users(tree)
     _bundle_certificates(tree)
@@ -66,6 +70,16 @@ def _lay_out(tree: Path) -> None:
     home = f"{agreed.data_dir}/home"  # of who comes in before the data disk is there; see lib/shell
     for place in (home, agreed.share_dir):
         (tree / place.lstrip("/")).mkdir(parents=True)
+
+
+def _unpack(dpkg_deb: str, package: Path, tree: Path, parts: Sequence[str]) -> None:
+    """All of a package, or only some `parts` of it: then the rest never gets to the disk."""
+    if not parts:
+        process.run([dpkg_deb, "--extract", package, tree])
+        return
+    members = [f"./{part}" for part in parts]
+    script = 'program=$1 package=$2 tree=$3; shift 3; "$program" --fsys-tarfile "$package" | tar -xf - -C "$tree" "$@"'
+    process.run(["sh", "-c", script, "sh", dpkg_deb, package, tree, *members])
 
 
 def _take_kernel(tree: Path) -> Kernel:
@@ -128,6 +142,13 @@ def _place_own_files(tree: Path) -> None:
             place.unlink(missing_ok=True)
             shutil.copyfile(source, place)
             place.chmod(0o755 if source.read_bytes().startswith(b"#!") else 0o644)
+
+
+def _place_probe(tree: Path, arch: Arch) -> None:
+    """The program that shows whether the guest can run any of the other architecture; see lib/foreign."""
+    probe = tree / "usr/lib/snowshed/probe"
+    probe.write_bytes(base64.b64decode(contract().probes[arch.foreign.nix_system]))
+    probe.chmod(0o755)
 
 
 def _make_fifos(tree: Path) -> None:

@@ -21,6 +21,11 @@ class Arch(StrEnum):
         return f"{self}-linux"
 
     @property
+    def foreign(self) -> Arch:
+        """The architecture whose programs a guest of this one can run in emulation: the other one."""
+        return Arch.AARCH64 if self is Arch.X86_64 else Arch.X86_64
+
+    @property
     def debian(self) -> str:
         """What Debian calls it."""
         return {"x86_64": "amd64", "aarch64": "arm64"}[self]

@@ -106,7 +106,11 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The state of a builder, as `snowshed status --json` prints it. Times are seconds since the epoch."""
+    """The state of a builder, as `snowshed status --json` prints it. Times are seconds since the epoch.
+
+    `systems` are those that it builds for, as far as its guest has said (`systems_known`) what became of those that the
+    settings want; `emulators` what runs the programs of each that is not its own.
+    """
 
     name: str
     running: bool
@@ -131,6 +135,8 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     held: int = 0
     leases: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
+    systems_known: bool = False
+    emulators: dict[str, str] = {}
     features: tuple[str, ...] = ()
     suspend_blocker: str = ""
     idle: Idle | None = None

@@ -1,4 +1,5 @@
-"""The guest's console: kept in ``console.log``, shown on request, and read for the stages that the guest announces.
+"""The guest's console: kept in ``console.log``, shown on request, and read for the stages that the guest announces
+and for what it tells of itself.
 
 Programs in a guest ask terminals about themselves (cursor position, device attributes); a log that is shown on a
 terminal later would make that terminal answer into the user's shell. Such queries are cut out.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,11 +40,10 @@ def plain(line: bytes) -> str:
 class Console:
     """Takes what the guest's console says, as it comes."""
 
-    def __init__(self, log: Path, mark: str, stage: Callable[[str], None], echo: BinaryIO | None = None) -> None:
-        """`stage` is called with what follows `mark` on a line; `echo` gets a copy of everything."""
+    def __init__(self, log: Path, marks: Mapping[str, Callable[[str], None]], echo: BinaryIO | None = None) -> None:
+        """Each of `marks` names who is called with what follows it on a line; `echo` gets a copy of everything."""
         self._log = RotatingFile(log)
-        self._mark = mark
-        self._stage = stage
+        self._marks = marks
         self._echo = echo
         self._line = b""
         self.tail: deque[str] = deque(maxlen=TAIL)
@@ -65,9 +65,10 @@ class Console:
         text = plain(safe)
         if text:
             self.tail.append(text)
-        _, found, stage = text.partition(self._mark)
-        if found:
-            self._stage(stage.strip())
+        for mark, hear in self._marks.items():
+            _, found, said = text.partition(mark)
+            if found:
+                hear(said.strip())
 
     def close(self) -> None:
         """Write out the last, unfinished line."""

@@ -21,6 +21,7 @@ from ..process import finish, run
 from ..state import prepare_runtime
 from .console import Console
 from .guest import LiveGuest
+from .notes import Notes
 from .plan import Source, machine_spec
 from .seeding import seed_for, settings_digest
 from .stages import Stages
@@ -51,6 +52,7 @@ class Launcher:
         self.paths = paths
         self.source = source
         self.driver = driver
+        self.notes = Notes(paths.guest_notes)
         self._tasks = tasks
         self._say = say
 
@@ -69,6 +71,7 @@ class Launcher:
     async def boot(self, reached: Reached) -> LiveGuest:
         """Boot the guest and return when its sshd answers. Raises `SnowshedError`; nothing runs then."""
         spec = self._prepare()
+        self.notes.boots()
         guest = await self._start(spec, reached)
         try:
             await guest.reached(*OPEN_TO_CLIENTS)
@@ -111,7 +114,8 @@ class Launcher:
         lock = await self._vm_lock()
         stages = Stages(reached)
         echo = sys.stderr.buffer if self.config.verbose else None
-        console = Console(self.paths.console_log, contract().stage_mark, stages.announce, echo)
+        marks = {contract().stage_mark: stages.announce, contract().fact_mark: self.notes.hear}
+        console = Console(self.paths.console_log, marks, echo)
         try:
             launch = Launch(
                 runtime=self.paths.runtime,

@@ -9,8 +9,10 @@ from pathlib import Path
 from .. import __version__
 from ..drivers.base import Capabilities
 from ..errors import SnowshedError
+from ..model import systems
 from ..model.lifecycle import HAS_VM, State
 from ..model.wire import DiskUse, Idle, MemoryUse, Report
+from ..nix.machines import advertised
 from .builder import Builder
 from .forwarder import Forwarder
 from .idle import Leases
@@ -43,6 +45,7 @@ class Reporter:
         """The builder as it is now. Asks the host, never the guest: it answers at once whatever the guest does."""
         config, builder = self._launcher.config, self._builder
         guest = builder.guest if builder.state in HAS_VM else None
+        told = self._launcher.notes.told
         return Report(
             name=self._launcher.paths.name,
             running=builder.state is State.RUNNING,
@@ -66,12 +69,16 @@ class Reporter:
             connections=self._forwarder.open,
             held=self._forwarder.held,
             leases=self._leases.reasons,
-            systems=(config.system, *config.nix.emulate),
+            systems=systems.had(config.systems, told.lacks),
+            systems_known=systems.known(config.systems, config.system, told.emulates, told.lacks),
+            emulators={name: by for name, by in told.emulates.items() if name in config.systems[1:]},
+            features=advertised(config.nix.features, kvm="kvm" in told.features) if guest else (),
             suspend_blocker=self._capabilities.suspend_blocker,
             idle=self._idle(),
             disk=disk_use(self._launcher.paths.disk),
             memory=await self._memory(),
             failure=builder.failure,
+            notices=systems.complaints(config.systems[1:], told.lacks),
         )
 
     @property

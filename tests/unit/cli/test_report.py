@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from snowshed.cli.report import from_files, quick_status
-from snowshed.config import BuilderConfig
+from snowshed.config import BuilderConfig, NixConfig
+from snowshed.model.told import Told
 from snowshed.model.wire import Report
 from snowshed.paths import BuilderPaths
 from snowshed.units import GIB
@@ -46,7 +47,23 @@ def test_it_remembers_how_the_builder_was_started(paths: BuilderPaths) -> None:
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"config": 3}', b"\xff"])
 def test_a_damaged_memory_is_no_memory(damaged: bytes, paths: BuilderPaths) -> None:
     paths.last_config.write_bytes(damaged)
-    assert from_files(paths)["system"] == ""
+    paths.guest_notes.write_bytes(damaged)
+    report = from_files(paths)
+    assert (report["system"], report["systems"], report["emulators"]) == ("", [], {})
+
+
+def test_it_remembers_what_the_guest_found_it_cannot_build_for(paths: BuilderPaths) -> None:
+    config = BuilderConfig(system="aarch64-linux", rosetta=True, nix=NixConfig(emulate=("x86_64-linux",)))
+    paths.last_config.write_bytes(msgspec.json.encode({"config": config, "image": "/image"}))
+    report = from_files(paths)
+    assert (report["systems"], report["systemsKnown"]) == (["aarch64-linux", "x86_64-linux"], False)
+    paths.guest_notes.write_bytes(msgspec.json.encode(Told(emulates={"x86_64-linux": "Rosetta"})))
+    report = from_files(paths)
+    assert (report["systemsKnown"], report["emulators"]) == (True, {"x86_64-linux": "Rosetta"})
+    paths.guest_notes.write_bytes(msgspec.json.encode(Told(lacks={"x86_64-linux": "the host lends no Rosetta"})))
+    report = from_files(paths)
+    assert (report["systems"], report["systemsKnown"]) == (["aarch64-linux"], True)
+    assert report["notices"] == ["It does not build for x86_64-linux: the host lends no Rosetta."]
 
 
 def test_suspended_takes_both_halves(paths: BuilderPaths) -> None:

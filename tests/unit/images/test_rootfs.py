@@ -10,6 +10,7 @@ from snowshed.errors import GuestError
 from snowshed.guest.contract import contract
 from snowshed.images import initrd, rootfs
 from snowshed.images.recipe import DATA, recipe
+from snowshed.model.machine import Arch
 
 SCRIPTS = sorted(p for p in DATA.rglob("*") if p.is_file() and p.read_bytes().startswith((b"#!", b"# Read by")))
 
@@ -64,6 +65,7 @@ def test_the_guest_says_stages_as_the_contract_has_them() -> None:
     agreed = contract()
     text = "".join(script.read_text() for script in SCRIPTS)
     assert f'say "{agreed.stage_mark} $*"' in text
+    assert f'say "{agreed.fact_mark} $*"' in text
     for stage in agreed.stages:
         assert f"stage {stage}\n" in text or f"stage {stage} ;;" in text, stage
 
@@ -77,7 +79,33 @@ def test_the_guest_uses_the_names_of_the_contract() -> None:
     assert f"= {agreed.agent_channel} ]" in text["agent"]
     assert f":{agreed.ports.agent} " in text["agent"]
     assert f"VSOCK-LISTEN:{agreed.ports.ssh}," in text["vsock"]
+    assert f"{agreed.shares.rosetta} /run/rosetta" in text["foreign"]
     sshd = (DATA / "etc/ssh/sshd_config").read_text()
     for member in (agreed.seed.host_key, agreed.seed.authorized_keys):
         assert f"{agreed.run_dir}/{member}\n" in sshd
     assert f"!include {agreed.run_dir}/{agreed.seed.nix_conf}\n" in (DATA / "etc/nix/nix.conf").read_text()
+
+
+def test_only_the_parts_that_are_wanted_are_unpacked(tmp_path: Path) -> None:
+    content = tmp_path / "content"
+    for name in ("DEBIAN/control", "usr/bin/wanted", "usr/bin/large"):
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        (content / name).write_text("")
+    (content / "DEBIAN/control").write_text(
+        "Package: p\nVersion: 1\nArchitecture: all\nMaintainer: m\nDescription: d\n"
+    )
+    package = tmp_path / "p.deb"
+    dpkg_deb = shutil.which("dpkg-deb")
+    assert dpkg_deb is not None
+    subprocess.run([dpkg_deb, "--build", content, package], check=True, capture_output=True)
+    (tmp_path / "tree").mkdir()
+    rootfs._unpack(dpkg_deb, package, tmp_path / "tree", ["usr/bin/wanted"])
+    assert [path.name for path in (tmp_path / "tree").rglob("*") if path.is_file()] == ["wanted"]
+    with pytest.raises(GuestError, match="usr/bin/absent"):
+        rootfs._unpack(dpkg_deb, package, tmp_path / "tree", ["usr/bin/absent"])
+
+
+@pytest.mark.parametrize("arch", Arch)
+def test_an_image_has_the_emulator_of_the_other_architecture(arch: Arch) -> None:
+    assert recipe().parts_of("qemu-user", arch) == (f"usr/bin/qemu-{arch.foreign}",)
+    assert recipe().parts_of("git", arch) == ()

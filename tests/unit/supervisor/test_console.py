@@ -25,19 +25,20 @@ def test_colours_stay() -> None:
 
 def console(folder: Path, **options: object) -> tuple[Console, list[str]]:
     stages: list[str] = []
-    return Console(folder / "console.log", "snowshed-stage:", stages.append, **options), stages  # type: ignore[arg-type]
+    marks = {"snowshed-stage:": stages.append, "snowshed-fact:": lambda fact: stages.append(f"fact {fact}")}
+    return Console(folder / "console.log", marks, **options), stages  # type: ignore[arg-type]
 
 
-@given(st.lists(st.integers(0, 70), max_size=6))
+@given(st.lists(st.integers(0, 100), max_size=6))
 def test_stages_are_found_wherever_the_output_is_cut(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
-    said = b"[ 1.2] booting\r\n\x1b[6nsnowshed-stage: boot\r\nnoise snowshed-stage: disk\n"
+    said = b"[ 1.2] booting\r\n\x1b[6nsnowshed-stage: boot\r\nnoise snowshed-stage: disk\nsnowshed-fact: features kvm\n"
     folder = tmp_path_factory.mktemp("console")
     sink, stages = console(folder)
     places = sorted({0, *(c for c in cuts if c < len(said)), len(said)})
     for start, end in pairwise(places):
         sink.feed(said[start:end])
     sink.close()
-    assert stages == ["boot", "disk"]
+    assert stages == ["boot", "disk", "fact features kvm"]
     assert b"\x1b[6n" not in (folder / "console.log").read_bytes()
 
 

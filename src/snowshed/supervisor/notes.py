@@ -1,0 +1,40 @@
+"""What the guest told of itself, in ``guest.json``: a builder that sleeps cannot be asked, and has it all the same."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from ..model.told import Told, booting, heard
+from .storage import write_atomically
+
+
+class Notes:
+    """The last that is known of a builder's guest."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.told = Told()
+        with suppress(OSError, msgspec.MsgspecError):
+            self.told = msgspec.json.decode(file.read_bytes(), type=Told)
+
+    def boots(self) -> None:
+        """The guest begins anew."""
+        self._now(booting(self.told))
+
+    def hear(self, fact: str) -> None:
+        """What the guest said after its mark for facts."""
+        self._now(heard(self.told, fact))
+
+    def used(self, size: int, at: float) -> None:
+        """Files take `size` bytes of the data disk, at `at` seconds since the epoch."""
+        self._now(msgspec.structs.replace(self.told, disk_used=size, disk_used_at=at))
+
+    def _now(self, told: Told) -> None:
+        """Nothing depends on the file: a full disk costs no more than what it would have told."""
+        if told != self.told:
+            self.told = told
+            with suppress(OSError):
+                write_atomically(self._file, msgspec.json.encode(told))
