@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+PREFIX ?= /opt/snowshed
+BINDIR ?= /usr/local/bin
 
-.PHONY: demo test check unit lint docs integration vm bench packages clean help
+.PHONY: demo test check unit lint docs integration vm bench packages install uninstall clean help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -11,6 +13,15 @@ help: ## what there is
 
 demo: packages $(BIN)/snowshed ## a Linux builder from nothing, and two builds on it
 	@$(BIN)/python examples/demo.py
+
+install: ## the command for everybody, root included: sudo make install
+	@$(PYTHON) -m venv $(PREFIX) 2>/dev/null || { ./scripts/packages python3-venv && $(PYTHON) -m venv --clear $(PREFIX); }
+	@$(PREFIX)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt .
+	@mkdir -p $(BINDIR) && ln -sf $(PREFIX)/bin/snowshed $(BINDIR)/snowshed
+	@echo "$(BINDIR)/snowshed is there; sudo make uninstall takes it away"
+
+uninstall: ## what install has put there; builders and images stay
+	rm -rf $(PREFIX) $(BINDIR)/snowshed
 
 test: packages $(BIN)/pytest lint docs ## everything, real guests included (under 20 minutes on two cores)
 	$(PYTEST) tests/unit tests/nix tests/integration tests/vm

@@ -10,6 +10,7 @@ import msgspec
 
 from ..config import BuilderConfig, Host, load
 from ..config_file import TOGETHER, read_file
+from ..config_readers import SIZES
 from ..errors import UserError
 from ..paths import check_name
 from ..units import GIB, KIB, MIB, TIB
@@ -70,8 +71,10 @@ def schema() -> int:
 def as_written(config: BuilderConfig) -> dict[str, Any]:
     """`config` as a file would have it: plain numbers mean MiB of memory and minutes of idling there."""
     options: dict[str, Any] = msgspec.to_builtins(config)
-    options["memory"] = _size(config.memory)
-    options["disk_size"] = _size(config.disk_size)
+    for option in SIZES:
+        table, _, name = option.rpartition(".")
+        place = options[table] if table else options
+        place[name] = _size(place[name])
     options["idle"]["timeout"] = f"{config.idle.timeout:g}s"
     return options
 

@@ -21,6 +21,7 @@ from ..doctor.table import TABLE
 from ..errors import SnowshedError, UserError
 from . import root_nix
 from .options import Invocation, common, config_file
+from .program import callable_by_root
 from .render import note, out, paint
 
 MARKS = {
@@ -153,10 +154,11 @@ def _mend(findings: list[Finding], *, yes: bool) -> None:
             continue
         done.add(fix.commands)
         note(f"\n{finding.title}: {fix.says}, by")
-        for argv in fix.commands:
+        commands = [callable_by_root(argv) for argv in fix.commands]
+        for argv in commands:
             note(f"  {process.pasteable(argv)}")
         if not yes and not click.confirm("Do it?", err=True):
             continue
-        for argv in fix.commands:
+        for argv in commands:
             if (status := process.status_of(argv)) != 0:
                 raise UserError(f"{process.pasteable(argv)} ended with status {status}.", "Nothing more was done.")

@@ -29,6 +29,7 @@ from ..service.installation import ACCOUNTS, WRITTEN
 from ..service.steps import Step, carry_out
 from .config import toml
 from .options import Invocation, common, layer, settings
+from .program import program
 from .remember import free_port, implied
 from .render import note, out
 
@@ -147,7 +148,7 @@ def _service(paths: BuilderPaths, config: BuilderConfig, *, always: bool) -> Des
     return describe(
         paths.name,
         config,
-        snowshed=_program(),
+        snowshed=program(),
         state=paths.state,
         config_file=paths.config,
         always=always,
@@ -156,15 +157,6 @@ def _service(paths: BuilderPaths, config: BuilderConfig, *, always: bool) -> Des
         home=None if system else Path.home(),
         search_path="" if system else os.environ.get("PATH", ""),
     )
-
-
-def _program() -> tuple[str, ...]:
-    """How this snowshed is called: by its name on the ``PATH`` where that is it (so that an update is followed), else
-    by this interpreter."""
-    called = shutil.which("snowshed")
-    if called and Path(called).resolve() == Path(sys.argv[0]).resolve():
-        return (called,)
-    return (sys.executable, "-P", "-m", "snowshed.cli")
 
 
 def _has_group(name: str) -> bool:
@@ -194,22 +186,22 @@ def _host() -> installation.Host:
 
 def _prepare(service: Description) -> None:
     """Make the image and the keys as the account that will use them, so that the first connection does not wait."""
-    describe_it = [*_program(), "machines", "--json", "-b", service.builder, "--config", str(service.config)]
+    describe_it = [*program(), "machines", "--json", "-b", service.builder, "--config", str(service.config)]
     describe_it += ["--state-dir", str(service.state)]
     if not service.is_system:
         process.run(describe_it, timeout=60)
         return
     caller = _as_account(service)
-    if process.attempt([*caller, *_program(), "--version"], timeout=30).status != 0:
+    if process.attempt([*caller, *program(), "--version"], timeout=30).status != 0:
         raise UserError(
-            f"The account {service.user} cannot run {_program()[0]}: it lies where only you may look.",
+            f"The account {service.user} cannot run {program()[0]}: it lies where only you may look.",
             "Install snowshed where everybody may read it, /opt or a Nix profile, and do this again.",
         )
     note("image (as the service's own account; a download the first time)")
     system = load(service.config, {}, Host.this())
     if (
         not system.kernel
-        and process.status_of([*caller, *_program(), "image", "build", "--if-missing", "--system", system.system]) != 0
+        and process.status_of([*caller, *program(), "image", "build", "--if-missing", "--system", system.system]) != 0
     ):
         raise UserError("The image could not be made.", "Mend what is said above, and do this again.")
     words = (
@@ -222,7 +214,7 @@ def _prepare(service: Description) -> None:
         "--state-dir",
         str(service.state),
     )
-    process.run([*caller, *_program(), *words], timeout=60)
+    process.run([*caller, *program(), *words], timeout=60)
 
 
 def _as_account(service: Description) -> list[str]:

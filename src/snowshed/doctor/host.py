@@ -44,7 +44,8 @@ def driver(look: Look) -> Verdict:
     if found["problems"]:
         return wrong(found["problems"][0]["message"].rstrip("."), found["problems"][0]["hint"])
     blocker = f"; cannot suspend: {found['suspend_blocker']}" if found["suspend_blocker"] else ""
-    return fine(f"{found['name']} ({found['why']}){blocker}")
+    why = f" ({found['why']})" if found["why"] else ""
+    return fine(f"{found['name']}{why}{blocker}")
 
 
 def accelerator(look: Look) -> Verdict:
