@@ -22,6 +22,8 @@ from snowshed.drivers.base import Capabilities, Driver, Exit, GuestNetwork, Laun
 from snowshed.errors import GuestError, SnowshedError
 from snowshed.model.machine import MachineSpec
 
+from . import look
+
 BANNER = b"SSH-2.0-fake\r\n"
 STAGES = ("boot", "disk", "sshd", "nix")
 
@@ -33,6 +35,8 @@ class Fate:
     failing: set[str] = field(default_factory=set)
     """Of: start, boot, pause, resume, save, load, agent, dies-at-boot, ignores-shutdown."""
     building: int = 0
+    builds: tuple[str, ...] = ()
+    """Of which the guest tells whoever looks into it."""
     silent: set[str] = field(default_factory=set)
     """Of: agent, ssh. They accept, and never answer."""
 
@@ -125,6 +129,7 @@ class FakeVm(Vm):
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._peers: list[socket.socket] = []
         self.paused = restored
+        self._looked = False
         self.clock_is_set = not restored
         if not restored:
             launch.tasks.create_task(self._boot(), name="fake boot")
@@ -249,10 +254,12 @@ class FakeVm(Vm):
                 self.clock_is_set = True
                 return {}
             case "guest-exec":
+                self._looked = look.MARK in arguments.get("arg", [""])[-1]
                 return {"pid": 1}
             case "guest-exec-status":
                 from base64 import b64encode
 
-                return {"exited": True, "exitcode": 0, "out-data": b64encode(b"%d\n" % self._fate.building).decode()}
+                text = look.answer(*self._fate.builds) if self._looked else f"{self._fate.building}\n"
+                return {"exited": True, "exitcode": 0, "out-data": b64encode(text.encode()).decode()}
             case _:
                 return {}

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from ..config_file import builders_in
 from ..errors import SnowshedError
-from ..paths import config_root, find_builder, state_root, system_builders
-from ..state import builders
+from ..paths import find_builder
 from ..units import format_size
+from .known import known_builders
 from .options import common
 from .render import note, out, table
 from .report import gather
@@ -21,8 +20,7 @@ from .report import gather
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of what `status --json` says.")
 def command(as_json: bool) -> int:
     """All builders: those that have state, and those that only have a configuration yet."""
-    names = {*builders_in(config_root()), *builders(state_root()), *system_builders()}
-    reports = [_report(name) for name in sorted(names)]
+    reports = [_report(name) for name in known_builders()]
     if as_json:
         import json
 

@@ -23,6 +23,8 @@ class Invocation:
 
     def __init__(self) -> None:
         self.builder = DEFAULT_BUILDER
+        self.is_chosen = False
+        """Whether somebody said which builder, or which state directory."""
         self.state_dir: Path | None = None
         self.config_file: Path | None = None
         self.debug = False
@@ -46,12 +48,14 @@ class Invocation:
 
 def _set_builder(context: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
-        context.ensure_object(Invocation).builder = value
+        invocation = context.ensure_object(Invocation)
+        invocation.builder, invocation.is_chosen = value, True
 
 
 def _set_state_dir(context: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
-        context.ensure_object(Invocation).state_dir = Path(value).expanduser()
+        invocation = context.ensure_object(Invocation)
+        invocation.state_dir, invocation.is_chosen = Path(value).expanduser(), True
 
 
 def _set_config_file(context: click.Context, _: click.Parameter, value: str | None) -> None:

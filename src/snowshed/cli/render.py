@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from ..units import format_duration, format_size
+from ..units import counted, format_duration, format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Live
+
+    from .figures import Figures
 
 STAGES = ("image", "boot", "disk", "sshd", "nix")
 """Of a start, in the order in which they are reached."""
@@ -26,8 +32,13 @@ LABELS = {
 COLOURS = {"running": "32", "failed": "31", "stopped": "2", "suspended": "36", "paused": "36"}
 
 
+def moves(stream: TextIO) -> bool:
+    """Whether what is drawn on `stream` may move: it is a terminal that can do that."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "")
+
+
 def coloured(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return moves(stream) and not os.environ.get("NO_COLOR")
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
@@ -54,6 +65,43 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def snapshot(figures: Sequence[Figures]) -> str:
+    """What `top` shows, as text that does not move: a line for each builder, and one for each build."""
+    rows: list[tuple[str, ...]] = [("NAME", "STATE", "SYSTEM", "CPU", "MEMORY", "DISK", "SSH", "BUILDS")]
+    rows += [_row(each) for each in figures]
+    builds = [(each, build) for each in figures for build in each.builds or ()]
+    lines = [table(rows)]
+    if builds:
+        lines += ["", table([("BUILD", "ON", "SINCE", "CPU", "MEMORY"), *(_build(*found) for found in builds)])]
+    lines += [f"! {each.name}: {notice}" for each in figures for notice in each.report["notices"]]
+    return "\n".join(lines)
+
+
+def _row(figures: Figures) -> tuple[str, ...]:
+    report = figures.report
+    memory, disk = report.get("memory") or {}, report.get("disk")
+    return (
+        figures.name,
+        report["state"],
+        report.get("system") or "-",
+        percent(figures.processor),
+        format_size(memory["resident"]) if memory.get("resident") else "-",
+        format_size(disk["allocated"]) if disk else "-",
+        str(report.get("connections") or "-"),
+        "-" if figures.builds is None else str(len(figures.builds)),
+    )
+
+
+def _build(figures: Figures, build: dict[str, Any]) -> tuple[str, ...]:
+    speed, memory = percent(figures.speed(build)), format_size(build["memory"])
+    return build["name"], figures.name, format_duration(build["seconds"]), speed, memory
+
+
+def percent(processors: float | None) -> str:
+    """How many processors are busy, in hundredths of one."""
+    return "-" if processors is None else f"{processors:.0%}"
+
+
 def status(report: dict[str, Any], now: float | None = None) -> str:
     """A report for people, a fact a line."""
     facts = [(name, text) for name, text in _facts(report, time.time() if now is None else now) if text]
@@ -66,7 +114,7 @@ def status(report: dict[str, Any], now: float | None = None) -> str:
 
 
 def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
-    machine = [report["system"], _cores(report["cores"]), _on(report)]
+    machine = [report["system"], cores(report["cores"]), runs_on(report)]
     yield "machine", ", ".join(part for part in machine if part)
     yield "driver", report.get("driverReason", "")
     yield "memory", _memory(report["memory"])
@@ -88,11 +136,11 @@ def _systems(report: dict[str, Any]) -> str:
     return ", ".join(f"{name} ({by[name]})" if name in by else name for name in report["systems"])
 
 
-def _cores(cores: int) -> str:
-    return f"{cores} core{'' if cores == 1 else 's'}" if cores else ""
+def cores(count: int) -> str:
+    return counted(count, "core") if count else ""
 
 
-def _on(report: dict[str, Any]) -> str:
+def runs_on(report: dict[str, Any]) -> str:
     accelerator = f" ({report['accelerator']})" if report["accelerator"] else ""
     return f"{report['driver']}{accelerator}" if report["driver"] not in ("", "auto") else ""
 
@@ -119,8 +167,7 @@ def _connections(report: dict[str, Any]) -> str:
     waiting = f", {report['held']} waiting" if report["held"] else ""
     if not report["connections"]:
         return waiting
-    plural = "" if report["connections"] == 1 else "s"
-    return f", {report['connections']} connection{plural}{waiting}"
+    return f", {counted(report['connections'], 'connection')}{waiting}"
 
 
 def _since(report: dict[str, Any], now: float) -> str:
@@ -210,15 +257,15 @@ def progress(stream: TextIO | None = None, *, verbose: bool = False) -> Iterator
         yield Lines(stream)
         return
     from rich.console import Console
+
+    with bar_on(Console(file=stream)) as live:
+        yield Bar(live)
+
+
+def bar_on(console: Console, clock: Callable[[], float] = time.monotonic) -> Live:
+    """A line for the work at hand, a bar, and the time since it began."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Live
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Live(*columns, console=Console(file=stream), transient=True) as live:
-        yield Bar(live)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Live(*columns, TimeElapsedColumn(), console=console, transient=True, get_time=clock)

@@ -70,7 +70,7 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
             _leave_no_empty_folders(paths)
         raise
     remember_options(paths, options)
-    note(_summary(paths, config.port, report))
+    note(summary(paths, config.port, report))
     return 0
 
 
@@ -144,7 +144,7 @@ def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer) -> int:
         note("It wakes as it was started; `snowshed restart` with these options makes it another machine.")
     with progress() as shown:
         report = _follow(paths, shown)
-    note(_summary(paths, report["port"], report))
+    note(summary(paths, report["port"], report))
     return 0
 
 
@@ -154,7 +154,8 @@ def _leave_no_empty_folders(paths: BuilderPaths) -> None:
             folder.rmdir()
 
 
-def _summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None) -> str:
+def summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None) -> str:
+    """What is said at the end of a start; `report` is None where nobody waited for it."""
     option = "" if paths.name == "default" else f" -b {paths.name}"
     if report is None:
         return f"The builder {paths.name} is starting; `snowshed status{option}` tells how far it is."

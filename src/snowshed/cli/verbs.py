@@ -16,6 +16,7 @@ VERBS = {
     "run": "Run the builder in the foreground, for a terminal, systemd or launchd.",
     "status": "What the builder is doing.",
     "list": "All builders.",
+    "top": "What all builders are doing, as it changes.",
     "ssh": "A shell in the guest, or a command there.",
     "machines": "The line by which Nix knows the builder.",
     "logs": "What the builder and its guest said.",

@@ -14,14 +14,25 @@ import msgspec
 from .. import __version__
 from ..errors import Bug, SnowshedError, UserError
 from ..listening import clients
-from ..model.wire import PROTOCOL, Answerable, Events, Greeting, Happening, Request, Status, decode_request
+from ..model.wire import (
+    PROTOCOL,
+    Answerable,
+    Events,
+    Greeting,
+    Happening,
+    Request,
+    Sample,
+    Status,
+    Watch,
+    decode_request,
+)
 from . import peers
 
 LONGEST_REQUEST = 64 << 10
 REQUEST_PATIENCE = 10.0
 """Seconds for a client to send its one line."""
 
-HARMLESS = (Status, Events)
+HARMLESS = (Status, Events, Watch)
 """Requests that everybody may make who can reach the socket."""
 
 Answer = AsyncIterator[Answerable]
@@ -91,7 +102,7 @@ class ControlServer:
         result: object = None
         try:
             async for item in self._handler(request):
-                if isinstance(item, Happening):
+                if isinstance(item, Happening | Sample):
                     await _send(writer, {"event": item})
                 else:
                     result = item

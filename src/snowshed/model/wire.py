@@ -56,7 +56,13 @@ class Collect(msgspec.Struct, frozen=True, tag_field="request", tag="gc"):
     """Collect garbage in the guest's store and give freed blocks back to the host."""
 
 
-Request = Status | Start | Stop | Suspend | Pause | Events | Collect
+class Watch(msgspec.Struct, frozen=True, tag_field="request", tag="watch"):
+    """A `Sample` at once, every `interval` seconds, and whenever something happens, until the client leaves."""
+
+    interval: float = 2.0
+
+
+Request = Status | Start | Stop | Suspend | Pause | Events | Collect | Watch
 
 
 class StageTime(msgspec.Struct, frozen=True):
@@ -159,8 +165,34 @@ class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float = 0.0
 
 
-Answerable = Happening | Report
-"""What an answer consists of: events, and at most one report at its end."""
+class RunningBuild(msgspec.Struct, frozen=True):
+    """A build in the guest: for how many `seconds`, processor seconds and bytes of memory that it uses."""
+
+    name: str
+    seconds: float
+    processor: float
+    memory: int
+    processes: int
+
+
+class Sample(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="sample"):
+    """The builder's figures at `at` (seconds since the epoch), an event of `Watch`.
+
+    What only ever grows is for the client to take differences of: `processor` seconds that the guest has cost, bytes
+    that went to the guest and came from it, `served` connections. None: asleep, or the guest does not say.
+    """
+
+    at: float
+    report: Report
+    processor: float | None = None
+    to_guest: int = 0
+    from_guest: int = 0
+    served: int = 0
+    builds: tuple[RunningBuild, ...] | None = None
+
+
+Answerable = Happening | Sample | Report
+"""What an answer consists of: events and samples, and at most one report at its end."""
 
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 

@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import SnowshedError
@@ -45,8 +46,16 @@ Wake = Callable[[], Awaitable[Reachable]]
 """Returns the guest when it is ready. Raises `SnowshedError` where it cannot be had."""
 
 
+@dataclass
+class Traffic:
+    """Bytes of all connections so far."""
+
+    to_guest: int = 0
+    from_guest: int = 0
+
+
 class Forwarder:
-    """Listens on `listeners` and connects every client with the guest."""
+    """Listens on `listeners` and connects every client with the guest; `served` clients so far."""
 
     def __init__(self, leases: Leases, wake: Wake, *, on_change: Callable[[], None] = lambda: None) -> None:
         self._leases = leases
@@ -55,6 +64,8 @@ class Forwarder:
         self._unanswered = asyncio.Semaphore(UNANSWERED_LIMIT)
         self.held = 0
         self.open = 0
+        self.served = 0
+        self.traffic = Traffic()
 
     async def serve(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         """Accept clients until cancelled; the listener itself is left open for whoever made it."""
@@ -69,17 +80,19 @@ class Forwarder:
 
     async def _serve(self, client: socket.socket) -> None:
         self.held += 1
+        self._on_change()
         try:
             waiting = Waiting(client)
             guest, first = await waiting.until(self._answering_guest())
         finally:
             self.held -= 1
         self.open += 1
+        self.served += 1
         self._on_change()
         try:
             with guest:
                 await self._introduce(client, guest, first, waiting.said)
-                await splice(client, guest)
+                await splice(client, guest, self.traffic)
         finally:
             self.open -= 1
 
@@ -163,20 +176,28 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def splice(one: socket.socket, other: socket.socket) -> None:
-    """Move bytes both ways until both sides have ended or either broke; passes half-closes on."""
+async def splice(client: socket.socket, guest: socket.socket, traffic: Traffic) -> None:
+    """Move bytes both ways until both sides have ended or either broke; passes half-closes on. `traffic` counts."""
+
+    def to_guest(count: int) -> None:
+        traffic.to_guest += count
+
+    def from_guest(count: int) -> None:
+        traffic.from_guest += count
+
     async with asyncio.TaskGroup() as both:
-        both.create_task(_pump(one, other), name="pump to guest")
-        both.create_task(_pump(other, one), name="pump to client")
+        both.create_task(_pump(client, guest, to_guest), name="pump to guest")
+        both.create_task(_pump(guest, client, from_guest), name="pump to client")
 
 
-async def _pump(source: socket.socket, sink: socket.socket) -> None:
+async def _pump(source: socket.socket, sink: socket.socket, moved: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     buffer = bytearray(CHUNK)
     view = memoryview(buffer)
     try:
         while count := await loop.sock_recv_into(source, buffer):
             await loop.sock_sendall(sink, view[:count])
+            moved(count)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         for side in (source, sink):

@@ -14,6 +14,7 @@ from ..drivers.base import Exit, Pausable, Suspendable, Vm
 from ..errors import Bug, GuestError, SnowshedError
 from ..guest.agent import Agent
 from ..guest.contract import contract
+from ..guest.look import SCRIPT, Look, parse
 from .console import Console
 from .stages import Stages
 
@@ -141,6 +142,10 @@ class LiveGuest:
         """Processes of builds that run in the guest, whether or not anybody is connected."""
         answer = await (await self.agent()).run(["/bin/sh", "-c", _COUNT_BUILDS])
         return int(answer.strip() or 0)
+
+    async def look(self) -> Look:
+        """What the guest is at just now. Raises `GuestError`, or `ValueError` for an answer that makes no sense."""
+        return parse(await (await self.agent()).run(["/bin/sh", "-c", SCRIPT]))
 
     async def tidy(self) -> None:
         """Write everything out and give freed blocks back to the host."""

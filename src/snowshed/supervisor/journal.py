@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -74,6 +74,8 @@ class Journal:
         self._log = sys.stderr if log is None else log
         self._is_ours = log is None
         self._subscribers: set[Feed] = set()
+        self.listeners: list[Callable[[Happening], None]] = []
+        """Who is told of everything at once."""
 
     def add(self, happening: Happening) -> None:
         """Record one event."""
@@ -85,6 +87,8 @@ class Journal:
             keep_small(STANDARD_ERROR, ROTATE_AT)
         for feed in self._subscribers:
             offer(feed, happening)
+        for listener in self.listeners:
+            listener(happening)
 
     def say(self, text: str, *, level: str = "info") -> None:
         """Record a sentence for people."""

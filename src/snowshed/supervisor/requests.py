@@ -18,17 +18,25 @@ from .guest import COLLECT_SECONDS
 from .idle import Leases
 from .journal import Journal, offer
 from .report import Reporter
+from .sampling import Sampler
 
 
 class Requests:
     """Answers requests by what the parts of the supervisor do."""
 
     def __init__(
-        self, builder: Builder, leases: Leases, reporter: Reporter, journal: Journal, end: Callable[[], None]
+        self,
+        builder: Builder,
+        leases: Leases,
+        reporter: Reporter,
+        sampler: Sampler,
+        journal: Journal,
+        end: Callable[[], None],
     ) -> None:
         self._builder = builder
         self._leases = leases
         self._reporter = reporter
+        self._sampler = sampler
         self._journal = journal
         self._end = end
 
@@ -50,6 +58,8 @@ class Requests:
                 return self._events()
             case wire.Collect():
                 return self._following(self._collect())
+            case wire.Watch(interval):
+                return self._sampler.watch(interval)
 
     async def _report(self) -> AsyncIterator[wire.Answerable]:
         yield await self._reporter.report()

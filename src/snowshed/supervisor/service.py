@@ -27,6 +27,7 @@ from .plan import Source
 from .report import Reporter
 from .requests import Requests
 from .resting import Resting
+from .sampling import Sampler
 from .suspension import Suspension
 from .watchdog import Watchdog
 
@@ -87,11 +88,17 @@ class Service:
         self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say)
         capabilities = self._launcher.capabilities()
         self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
-        self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True))
+        self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True), on_change=self._stir)
         self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
         self._reporter = Reporter(
             self._launcher, self._builder, self._forwarder, self._leases, self._resting, capabilities, self._port
         )
+        self._sampler = Sampler(self._builder, self._forwarder, self._reporter.report, machines)
+        journal.listeners.append(lambda _: self._stir())
+
+    def _stir(self) -> None:
+        """Whoever watches is shown what has changed."""
+        self._sampler.stir()
 
     def _rest(self, machines: asyncio.TaskGroup) -> None:
         machines.create_task(self._resting.rest(), name="rest")
@@ -99,7 +106,7 @@ class Service:
     def _serve(self, servants: asyncio.TaskGroup) -> None:
         for listener in self._listeners:
             servants.create_task(self._forwarder.serve(listener, servants), name="forwarder")
-        requests = Requests(self._builder, self._leases, self._reporter, self._journal, self.end)
+        requests = Requests(self._builder, self._leases, self._reporter, self._sampler, self._journal, self.end)
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
         watchdog = Watchdog(self._config.watchdog, self._builder, self._journal)

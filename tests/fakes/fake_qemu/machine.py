@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import look
 from .options import Options, die
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Machine:
         self.ended = asyncio.Event()
         self.monitor: Monitor
         self.port = 0
+        self.asked: list[str] = [""]
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(coroutine)
@@ -173,11 +175,10 @@ class Machine:
                 return None
             case "guest-exec":
                 self.note("exec", argv=[arguments["path"], *arguments.get("arg", [])])
-                self.meminfo = arguments.get("arg") == ["/proc/meminfo"]
+                self.asked = arguments.get("arg") or [""]
                 result = {"pid": 4711}
             case "guest-exec-status":
-                text = "MemTotal: 2000 kB\nMemAvailable: 1500 kB\n" if self.meminfo else self.faults.text("builds", "0")
-                result = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(text.encode()).decode()}
+                result = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(self.said().encode()).decode()}
             case "guest-fstrim":
                 self.note("trim")
                 result = {"paths": [{"path": "/data", "trimmed": 4096, "minimum": 0}]}
@@ -185,6 +186,14 @@ class Machine:
                 error = {"class": "CommandNotFound", "desc": f"The command {command} has not been found"}
                 return json.dumps({"error": error}).encode() + b"\n"
         return json.dumps({"return": result}).encode() + b"\n"
+
+    def said(self) -> str:
+        """What the program said that the agent was last asked to run."""
+        if self.asked == ["/proc/meminfo"]:
+            return "MemTotal: 2000 kB\nMemAvailable: 1500 kB\n"
+        if look.MARK in self.asked[-1]:
+            return look.answer(*filter(None, self.faults.text("named-builds", "").split("+")))
+        return self.faults.text("builds", "0")
 
     async def save(self, descriptor: int) -> None:
         try:
