@@ -25,6 +25,7 @@ pkgs.buildPythonPackage {
   dependencies = [
     pkgs.click
     pkgs.msgspec
+    pkgs.prometheus-client
     pkgs.qemu-qmp
     pkgs.rich
   ]

@@ -76,6 +76,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(DURATIONS, parse_duration),
     "cores": _count,
     "port": _port,
+    "metrics_port": lambda value: 0 if value in (0, "0") and value is not False else _port(value),
     "memory": parse_memory,
     "idle.timeout": _minutes,
     "nix.emulate": _systems,

@@ -150,6 +150,10 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(description="Whether virtual machines run in the guest; Nix is told `kvm` only where they really do."),
     ] = False
+    metrics_port: Annotated[
+        int,
+        Meta(description="Figures for Prometheus are on this port of 127.0.0.1, at /metrics; 0 for none."),
+    ] = 0
     verbose: Annotated[bool, Meta(description="Whether the guest's console is shown on standard error.")] = False
     stop_grace: Annotated[
         float, Meta(description="How long the guest may take to shut down before the plug is pulled. Seconds.")

@@ -19,6 +19,7 @@ VERBS = {
     "top": "What all builders are doing, as it changes.",
     "ssh": "A shell in the guest, or a command there.",
     "machines": "The line by which Nix knows the builder.",
+    "metrics": "Figures for Prometheus.",
     "logs": "What the builder and its guest said.",
     "events": "What happened, as it happens.",
     "suspend": "Put the builder to sleep on disk; its memory goes back to the host.",

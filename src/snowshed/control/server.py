@@ -20,6 +20,7 @@ from ..model.wire import (
     Events,
     Greeting,
     Happening,
+    Metrics,
     Request,
     Sample,
     Status,
@@ -32,7 +33,7 @@ LONGEST_REQUEST = 64 << 10
 REQUEST_PATIENCE = 10.0
 """Seconds for a client to send its one line."""
 
-HARMLESS = (Status, Events, Watch)
+HARMLESS = (Status, Events, Watch, Metrics)
 """Requests that everybody may make who can reach the socket."""
 
 Answer = AsyncIterator[Answerable]

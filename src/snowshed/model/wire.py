@@ -62,7 +62,11 @@ class Watch(msgspec.Struct, frozen=True, tag_field="request", tag="watch"):
     interval: float = 2.0
 
 
-Request = Status | Start | Stop | Suspend | Pause | Events | Collect | Watch
+class Metrics(msgspec.Struct, frozen=True, tag_field="request", tag="metrics"):
+    """Answered with `MetricsText`."""
+
+
+Request = Status | Start | Stop | Suspend | Pause | Events | Collect | Watch | Metrics
 
 
 class StageTime(msgspec.Struct, frozen=True):
@@ -179,7 +183,8 @@ class Sample(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag=
     """The builder's figures at `at` (seconds since the epoch), an event of `Watch`.
 
     What only ever grows is for the client to take differences of: `processor` seconds that the guest has cost, bytes
-    that went to the guest and came from it, `served` connections. None: asleep, or the guest does not say.
+    that went to the guest and came from it, `served` connections, derivations
+    `built` on its disk (the last that is known). None: asleep, or the guest does not say.
     """
 
     at: float
@@ -188,11 +193,18 @@ class Sample(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag=
     to_guest: int = 0
     from_guest: int = 0
     served: int = 0
+    built: int | None = None
     builds: tuple[RunningBuild, ...] | None = None
 
 
-Answerable = Happening | Sample | Report
-"""What an answer consists of: events and samples, and at most one report at its end."""
+class MetricsText(msgspec.Struct, frozen=True):
+    """The builder's figures as Prometheus reads them."""
+
+    text: str
+
+
+Answerable = Happening | Sample | Report | MetricsText
+"""What an answer consists of: events and samples, and at most one of the others at its end."""
 
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 

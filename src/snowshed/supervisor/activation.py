@@ -54,8 +54,9 @@ def _adopt(descriptor: int) -> socket.socket:
     return adopted
 
 
-def bind(port: int) -> socket.socket:
-    """A listening socket of our own on the host's loopback. Raises `UserError` naming who has the port."""
+def bind(port: int, setting: str = "--port") -> socket.socket:
+    """A listening socket of our own on the host's loopback. Raises `UserError` naming who has the port, and the
+    `setting` that says otherwise."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -66,7 +67,7 @@ def bind(port: int) -> socket.socket:
         who = port_owner(port)
         raise UserError(
             f"Port {port} on 127.0.0.1 cannot be used: {who or error.strerror}.",
-            "Give another one with --port, or stop the program that has it.",
+            f"Give another one with {setting}, or stop the program that has it.",
         ) from error
     listener.setblocking(False)
     return listener

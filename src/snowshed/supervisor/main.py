@@ -82,6 +82,7 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     for problem in driver.check(machine_spec(config, paths, source, mac=mac, machine_id=machine_id)):
         raise problem
     listeners = activation.activated(SOCKET_NAME) or [activation.bind(config.port)]
+    metrics = activation.bind(config.metrics_port, "metrics_port") if config.metrics_port else None
     port = _port_of(listeners) or config.port
     ensure_keys(paths)
     write_ssh_config(paths, port)
@@ -96,6 +97,7 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
         listen(paths.control, public=paths.is_system),
         port,
         on_demand=on_demand or config.on_demand,
+        metrics_listener=metrics,
     )
 
 

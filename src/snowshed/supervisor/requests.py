@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from ..control.server import Answer
@@ -30,6 +30,7 @@ class Requests:
         leases: Leases,
         reporter: Reporter,
         sampler: Sampler,
+        metrics: Callable[[], Awaitable[str]],
         journal: Journal,
         end: Callable[[], None],
     ) -> None:
@@ -37,6 +38,7 @@ class Requests:
         self._leases = leases
         self._reporter = reporter
         self._sampler = sampler
+        self._metrics = metrics
         self._journal = journal
         self._end = end
 
@@ -60,9 +62,14 @@ class Requests:
                 return self._following(self._collect())
             case wire.Watch(interval):
                 return self._sampler.watch(interval)
+            case wire.Metrics():
+                return self._figures()
 
     async def _report(self) -> AsyncIterator[wire.Answerable]:
         yield await self._reporter.report()
+
+    async def _figures(self) -> AsyncIterator[wire.Answerable]:
+        yield wire.MetricsText(await self._metrics())
 
     async def _start(self) -> AsyncIterator[wire.Answerable]:
         """Stages that were reached before we were asked come first."""

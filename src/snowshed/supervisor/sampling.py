@@ -49,6 +49,7 @@ class Sampler:
         self._looking: asyncio.Task[None] | None = None
         self._seen: Look | None = None
         self._seen_at = 0.0
+        self._built: int | None = None
         self._watchers: set[asyncio.Event] = set()
 
     def stir(self) -> None:
@@ -83,6 +84,7 @@ class Sampler:
             to_guest=self._forwarder.traffic.to_guest,
             from_guest=self._forwarder.traffic.from_guest,
             served=self._forwarder.served,
+            built=self._built,
             builds=None if look is None else tuple(_running(look)),
         )
 
@@ -103,6 +105,7 @@ class Sampler:
         assert guest is not None
         try:
             self._seen = await guest.look()
+            self._built = self._seen.logs
             self._seen_at = time.monotonic()
         except (SnowshedError, OSError, ValueError):
             pass  # the watchdog is there for guests that do not answer

@@ -16,9 +16,10 @@ from ..drivers.base import Driver
 from ..errors import SnowshedError
 from ..paths import BuilderPaths
 from ..state import leave_runtime
-from . import hostclock
+from . import hostclock, metrics
 from .backoff import Backoff
 from .builder import Builder
+from .exposition import Exposition
 from .forwarder import Forwarder
 from .idle import Leases
 from .journal import Journal
@@ -29,6 +30,7 @@ from .requests import Requests
 from .resting import Resting
 from .sampling import Sampler
 from .suspension import Suspension
+from .tally import Tally
 from .watchdog import Watchdog
 
 
@@ -50,6 +52,7 @@ class Service:
         port: int,
         *,
         on_demand: bool,
+        metrics_listener: socket.socket | None = None,
     ) -> None:
         self._paths = paths
         self._config = config
@@ -59,6 +62,7 @@ class Service:
         self._control = control
         self._port = port
         self._on_demand = on_demand
+        self._metrics_listener = metrics_listener
         self._asked_to_end = asyncio.Event()
 
     def end(self) -> None:
@@ -94,7 +98,11 @@ class Service:
             self._launcher, self._builder, self._forwarder, self._leases, self._resting, capabilities, self._port
         )
         self._sampler = Sampler(self._builder, self._forwarder, self._reporter.report, machines)
-        journal.listeners.append(lambda _: self._stir())
+        self._tally = Tally(self._builder.state)
+        journal.listeners += [self._tally.heard, lambda _: self._stir()]
+
+    async def _metrics(self) -> str:
+        return metrics.text(await self._sampler.sample(), self._tally)
 
     def _stir(self) -> None:
         """Whoever watches is shown what has changed."""
@@ -106,9 +114,14 @@ class Service:
     def _serve(self, servants: asyncio.TaskGroup) -> None:
         for listener in self._listeners:
             servants.create_task(self._forwarder.serve(listener, servants), name="forwarder")
-        requests = Requests(self._builder, self._leases, self._reporter, self._sampler, self._journal, self.end)
+        requests = Requests(
+            self._builder, self._leases, self._reporter, self._sampler, self._metrics, self._journal, self.end
+        )
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
+        if self._metrics_listener is not None:
+            exposition = Exposition(self._metrics)
+            servants.create_task(exposition.serve(self._metrics_listener, servants), name="metrics")
         watchdog = Watchdog(self._config.watchdog, self._builder, self._journal)
         servants.create_task(self._contain(watchdog.watch()), name="watchdog")
         servants.create_task(self._contain(hostclock.watch(self._set_clock)), name="host clock")
@@ -141,6 +154,8 @@ class Service:
         for listener in self._listeners:
             listener.close()
         self._control.close()
+        if self._metrics_listener is not None:
+            self._metrics_listener.close()
         self._paths.control.unlink(missing_ok=True)
         leave_runtime(self._paths)
         self._paths.vm_pid.unlink(missing_ok=True)
