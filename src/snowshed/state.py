@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .paths import BuilderPaths
+from .units import format_size
 
 PRIVATE = 0o700
 
@@ -145,3 +146,16 @@ def builders(root: Path) -> list[str]:
         return sorted(folder.name for folder in root.iterdir() if is_builder(folder))
     except OSError:
         return []
+
+
+def refuse_to_shrink(disk: Path, size: int) -> None:
+    """Raise `UserError` where the data disk exists and is larger than `size` bytes, in whole sectors."""
+    try:
+        current = disk.stat().st_size
+    except OSError:
+        return
+    if current > -(-size // 512) * 512:
+        raise UserError(
+            f"The data disk has {format_size(current)} and cannot shrink to {format_size(size)}.",
+            "Give at least its present size, or remove the builder with `snowshed destroy` and start anew.",
+        )

@@ -143,6 +143,8 @@ def test_a_disk_does_not_shrink(place: Place) -> None:
     place.ok("stop")
     place.start("--disk-size", "3G")
     assert (place.state / "disk.img").stat().st_size == 3 << 30
+    refused(place.run("restart", "--disk-size", "1G"), "cannot shrink to 1 GiB")
+    place.ok("status")  # a restart that cannot be does not stop anything
     place.ok("stop")
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from ..control.client import Control
 from ..errors import NotRunning
 from ..model import systems
-from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
-from ..state import held
+from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder, state_root
+from ..state import builders, held
 
 OK = 0
 NOT_RUNNING = NotRunning.exit_status
@@ -137,7 +137,7 @@ def _disk(paths: BuilderPaths) -> dict[str, Any] | None:
 
 def _notices(paths: BuilderPaths) -> list[str]:
     if not paths.state.exists():
-        return ["It was never started."]
+        return [_never_started(paths)]
     if held(paths.supervisor_lock):
         return ["Its supervisor is just starting or ending."]
     if held(paths.vm_lock):
@@ -145,6 +145,16 @@ def _notices(paths: BuilderPaths) -> list[str]:
     if (last := _last_state(paths.events)) not in ENDED:
         return [f"It was cut off while it was {last}, by a crash or a power cut; `snowshed start` mends that."]
     return []
+
+
+def _never_started(paths: BuilderPaths) -> str:
+    """That there is no such builder, and which may be meant where nothing describes this one."""
+    if paths.state.parent == state_root() and not paths.config.exists():
+        from difflib import get_close_matches  # here: only a mistake needs it
+
+        if near := get_close_matches(paths.name, builders(state_root()), 1):
+            return f"It was never started. Did you mean {near[0]}?"
+    return "It was never started."
 
 
 def _last_state(events: Path) -> str:

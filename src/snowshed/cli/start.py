@@ -15,7 +15,7 @@ from ..control.client import Control
 from ..errors import NotRunning, UserError
 from ..guest import bootfiles
 from ..paths import BuilderPaths
-from ..state import held, prepare
+from ..state import held, prepare, refuse_to_shrink
 from ..units import format_duration
 from .images import image_for
 from .launch import Supervisor, ended_like_ctrl_c
@@ -77,6 +77,7 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
 def settled(invocation: Invocation, options: Layer) -> BuilderConfig:
     """The configuration to start with, and every file that it names looked at. Raises `UserError`."""
     config = invocation.configuration(options, implied(invocation.paths, options))
+    refuse_to_shrink(invocation.paths.disk, config.disk_size)
     if config.kernel:
         bootfiles.check(Path(config.kernel), Path(config.initrd), Path(config.system_path), config.arch)
     return config

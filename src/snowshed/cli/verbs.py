@@ -61,7 +61,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             error = click.UsageError(f"There is no verb {args[0]!r}.", ctx)
-            near = get_close_matches(args[0], VERBS, 1)
+            begun = [verb for verb in VERBS if verb.startswith(args[0])]
+            near = begun or get_close_matches(args[0], VERBS, 1)
             error.hint = f"Did you mean `snowshed {near[0]}`?" if near else ""  # type: ignore[attr-defined]
             raise error
         return super().resolve_command(ctx, args)

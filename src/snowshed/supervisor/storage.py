@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 from ..errors import UserError
-from ..units import format_size
+from ..state import refuse_to_shrink
 
 SECTOR = 512
 
@@ -67,11 +67,7 @@ def prepare_disk(path: Path, size: int) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         current = os.fstat(descriptor).st_size
-        if current > size:
-            raise UserError(
-                f"The data disk has {format_size(current)} and cannot shrink to {format_size(size)}.",
-                "Give at least its present size, or remove the builder with `snowshed destroy` and start anew.",
-            )
+        refuse_to_shrink(path, size)
         if current < size:
             os.ftruncate(descriptor, size)
             os.fsync(descriptor)

@@ -40,6 +40,7 @@ def test_a_verb_of_verbs_shows_its_help(verb: str, capsys: pytest.CaptureFixture
     ("words", "says", "hint"),
     [
         (["strat"], "There is no verb 'strat'.", "Did you mean `snowshed start`?"),
+        (["stat"], "There is no verb 'stat'.", "Did you mean `snowshed status`?"),
         (["status", "--jsn"], "No such option '--jsn'", "`snowshed status --help` shows what fits."),
         (["start", "--cores", "0"], "cores on the command line: '0'", "whole number"),
         (["start", "--memory", "100"], "memory on the command line: 100 MiB is too little", "at least 512"),
@@ -73,6 +74,12 @@ def test_an_unknown_builder_is_told_from_one_that_rests(tmp_path: Path, capsys: 
     assert capsys.readouterr().err == "snowshed: There is no builder called amr.\n  Did you mean arm?\n"
     assert cli.main(["-b", "arm", "ssh"]) == 3
     assert "The builder arm is not running." in capsys.readouterr().err
+    assert cli.main(["-b", "amr", "status"]) == 3
+    assert "It was never started. Did you mean arm?" in capsys.readouterr().out
+    (tmp_path / ".config/snowshed").mkdir(parents=True)
+    (tmp_path / ".config/snowshed/amr.toml").touch()
+    assert cli.main(["-b", "amr", "status"]) == 3
+    assert "Did you mean" not in capsys.readouterr().out, "it is described, so it is meant"
 
 
 def test_stopping_what_does_not_run_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
