@@ -32,9 +32,8 @@ timeout = "30min"
 [nix]
 max_jobs = 4
 
-[shares.ccache]
-path = "/var/cache/ccache"
-read_only = false
+[shares.sources]
+path = "/home/ada/sources"
 ```
 """
 

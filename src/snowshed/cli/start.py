@@ -161,8 +161,9 @@ def summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None) -> st
     if report is None:
         return f"The builder {paths.name} is starting; `snowshed status{option}` tells how far it is."
     stages = ", ".join(f"{stage['stage']} {stage['seconds']:.1f}" for stage in report["stages"])
-    took = f" in {format_duration(report['stages'][-1]['seconds'])} ({stages})" if stages else ""
+    took = f" in {format_duration(report['stages'][-1]['seconds'])}" if stages else ""
     return (
         f"The builder {paths.name} ({report['system']}) is ready{took}; SSH on 127.0.0.1:{port}.\n"
-        f"`snowshed machines{option}` prints the line by which Nix finds it."
+        + (f"  {stages}\n" if stages else "")
+        + f"`snowshed machines{option}` prints the line by which Nix finds it."
     )
