@@ -197,13 +197,7 @@ def _prepare(service: Description) -> None:
             f"The account {service.user} cannot run {program()[0]}: it lies where only you may look.",
             "Install snowshed where everybody may read it, /opt or a Nix profile, and do this again.",
         )
-    note("image (as the service's own account; a download the first time)")
-    system = load(service.config, {}, Host.this())
-    if (
-        not system.kernel
-        and process.status_of([*caller, *program(), "image", "build", "--if-missing", "--system", system.system]) != 0
-    ):
-        raise UserError("The image could not be made.", "Mend what is said above, and do this again.")
+    _prepare_image(service, caller)
     words = (
         "machines",
         "--json",
@@ -215,6 +209,26 @@ def _prepare(service: Description) -> None:
         str(service.state),
     )
     process.run([*caller, *program(), *words], timeout=60)
+
+
+def _prepare_image(service: Description, caller: Sequence[str]) -> None:
+    """Have the image that the service boots: made by its account, or there already and open to it."""
+    config = load(service.config, {}, Host.this())
+    if config.kernel:
+        return
+    if config.image:
+        seen = process.attempt([*caller, *program(), "image", "show", config.image], timeout=60)
+        if seen.status != 0:
+            said = seen.err.strip().splitlines()[:1] or ["it does not say why"]
+            raise UserError(
+                f"The account {service.user} cannot use the image {config.image}: {said[0].removeprefix('snowshed: ')}",
+                "Put it where everybody may read it, and name that place.",
+            )
+        return
+    note("image (as the service's own account; a download the first time)")
+    words = ["image", "build", "--if-missing", "--system", config.system]
+    if process.status_of([*caller, *program(), *words]) != 0:
+        raise UserError("The image could not be made.", "Mend what is said above, and do this again.")
 
 
 def _as_account(service: Description) -> list[str]:

@@ -10,6 +10,10 @@ import pytest
 
 from snowshed import paths
 from snowshed.cli import main as cli
+from snowshed.cli import service
+from snowshed.config import Host, load
+from snowshed.errors import UserError
+from snowshed.service.description import describe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is shown here is shown by Linux")
 
@@ -87,3 +91,22 @@ def test_a_system_builder_is_not_started_by_hand(root: Path, capsys: pytest.Capt
     (root / "etc/default.toml").write_text("")
     assert cli.main(["start"]) == 2
     assert "is a service of the system" in capsys.readouterr().err
+
+
+def test_an_image_that_the_account_cannot_use_is_named_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "default.toml"
+    file.write_text('image = "/nonexistent/image"\n')
+    asked = describe(
+        "default", load(file, {}, Host.this(), {}), snowshed=(), state=tmp_path, config_file=file, user="ada"
+    )
+    with pytest.raises(UserError) as caught:
+        service._prepare_image(asked, ["env"])
+    assert caught.value.message.startswith("The account ada cannot use the image /nonexistent/image: ")
+    assert "everybody may read" in caught.value.hint
+
+
+def test_a_direct_boot_needs_no_image(tmp_path: Path) -> None:
+    file = tmp_path / "default.toml"
+    file.write_text('kernel = "/k"\ninitrd = "/i"\nsystem_path = "/s"\n')
+    asked = describe("default", load(file, {}, Host.this(), {}), snowshed=(), state=tmp_path, config_file=file)
+    service._prepare_image(asked, ["/nonexistent"])
