@@ -180,3 +180,13 @@ def test_the_table_of_imports_shows_the_rules() -> None:
     assert not uses["cli"] & {"supervisor", "drivers"}
     assert not uses["model"]
     assert "drivers" in uses["supervisor"]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["test"], *extras["docs"]]
+    page = (ROOT / "CONTRIBUTING.md").read_text().split("## Dependencies")[1].split("\n## ")[0]
+    for requirement in wanted:
+        name = re.split(r"[><=;\[ ]", requirement)[0]
+        assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} has no reason in CONTRIBUTING"
