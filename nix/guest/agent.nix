@@ -18,6 +18,8 @@ let
     serviceConfig = {
       Restart = "always";
       RestartSec = 1;
+      # Whatever builds take of the memory, the host can still talk to this machine.
+      OOMScoreAdjust = -1000;
       RuntimeDirectory = "qemu-ga";
     };
   };

@@ -34,7 +34,17 @@
   systemd.services.nix-daemon = {
     wantedBy = [ "multi-user.target" ];
     after = [ "snowshed-seed.service" ];
-    serviceConfig.EnvironmentFile = "-${contract.run_dir}/${contract.seed.environment}";
+    serviceConfig = {
+      EnvironmentFile = "-${contract.run_dir}/${contract.seed.environment}";
+      # A build that runs wild dies, and the machine lives: the kernel ends the largest process of all builds when they
+      # have used up their memory. A weight, be it the usual one, has systemd share the processors by service.
+      MemoryMax = "${toString contract.builds.memory_percent}%";
+      TasksMax = "${toString contract.builds.processes_percent}%";
+      LimitNPROC = contract.builds.processes_of_each;
+      CPUWeight = 100;
+      OOMPolicy = "continue";
+      OOMScoreAdjust = 500;
+    };
   };
 
   assertions = [

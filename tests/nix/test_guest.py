@@ -35,6 +35,19 @@ def test_the_store_that_builds_happen_in_is_on_the_data_disk(guest: Guest) -> No
     assert guest("nix")["build-dir"].startswith(contract().data_dir + "/")
 
 
+def test_a_build_that_runs_wild_dies_and_the_guest_lives(guest: Guest) -> None:
+    daemon, builds = guest("units")["nix-daemon.service"], contract().builds
+    for line in (
+        f"MemoryMax={builds.memory_percent}%",
+        f"TasksMax={builds.processes_percent}%",
+        f"LimitNPROC={builds.processes_of_each}",
+        "OOMPolicy=continue",
+        "OOMScoreAdjust=500",
+    ):
+        assert f"\n{line}\n" in daemon
+    assert "\nOOMScoreAdjust=-1000\n" in guest("units")["snowshed-agent.service"]
+
+
 def test_the_system_is_read_only_and_what_lasts_is_one_disk(guest: Guest) -> None:
     mounts = guest("fileSystems")
     assert mounts["/nix/store"]["device"] == contract().shares.nix_store

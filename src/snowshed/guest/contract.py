@@ -42,6 +42,15 @@ class Ports(msgspec.Struct, frozen=True):
     agent: int
 
 
+class Builds(msgspec.Struct, frozen=True):
+    """What builds get of a guest, so that one that runs wild dies and the guest lives: shares of its memory and of the
+    processes that its kernel allows, in percent, for all of them; and the most processes that one may have."""
+
+    memory_percent: int
+    processes_percent: int
+    processes_of_each: int
+
+
 class SeedMembers(msgspec.Struct, frozen=True):
     """Names in the seed disk's tar archive, `settings` always the first; the last two are there when given."""
 
@@ -72,6 +81,7 @@ class Contract(msgspec.Struct, frozen=True):
     run_dir: str
     data_dir: str
     share_dir: str
+    builds: Builds
     seed: SeedMembers
     stage_mark: str
     stages: tuple[str, ...]

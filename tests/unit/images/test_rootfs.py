@@ -80,6 +80,9 @@ def test_the_guest_uses_the_names_of_the_contract() -> None:
     assert f":{agreed.ports.agent} " in text["agent"]
     assert f"VSOCK-LISTEN:{agreed.ports.ssh}," in text["vsock"]
     assert f"{agreed.shares.rosetta} /run/rosetta" in text["foreign"]
+    assert f"memory * {agreed.builds.memory_percent} / 100" in text["nix-server"]
+    assert f"processes * {agreed.builds.processes_percent} / 100" in text["nix-server"]
+    assert f"each={agreed.builds.processes_of_each}\n" in text["nix-server"]
     sshd = (DATA / "etc/ssh/sshd_config").read_text()
     for member in (agreed.seed.host_key, agreed.seed.authorized_keys):
         assert f"{agreed.run_dir}/{member}\n" in sshd
