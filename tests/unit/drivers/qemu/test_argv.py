@@ -62,7 +62,7 @@ def test_the_whole_command_line_of_an_emulated_x86_guest() -> None:
         *["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
         *["-object", "memory-backend-ram,id=ram,size=2048M", "-m", "2048M"],
         *["-kernel", "/i/kernel", "-initrd", "/i/initrd", "-append"],
-        "quiet root=LABEL=x console=ttyS0 panic=-1 mitigations=off tsc=reliable no_timer_check",
+        "quiet root=LABEL=x console=ttyS0 panic=-1 mitigations=off norandmaps tsc=reliable no_timer_check",
         *["-chardev", "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=control"],
         *["-chardev", "socket,id=console,fd=4", "-serial", "chardev:console"],
         *["-device", "virtio-serial-pci,id=channels,disable-legacy=on,max_ports=2", "-chardev", "socket,id=agent,fd=5"],
