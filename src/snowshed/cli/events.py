@@ -3,35 +3,83 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .. import process
 from ..errors import UserError
 from .options import Invocation, common
-from .render import out
 from .talk import event_line
+
+KINDS = ("state", "stage", "message")
+
+Fits = Callable[[dict[str, Any]], bool]
 
 
 @click.command("events", short_help="What happened, as it happens.")
 @common
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="So many events (100).")
+@click.option(
+    "--kind",
+    "kinds",
+    metavar="KIND",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only state, stage or message; may be given several times.",
+)
 @click.pass_obj
-def command(invocation: Invocation, follow: bool, as_json: bool, lines: int) -> int:
-    """What happened to the builder: states, stages of a start, messages."""
+def command(invocation: Invocation, follow: bool, as_json: bool, lines: int, kinds: tuple[str, ...]) -> int:
+    """What happened to the builder: states, stages of a start, messages.
+
+    \b
+    snowshed events
+    snowshed events -f --kind state
+    snowshed events --json -n 1000 | jq -r .text
+    """
     file = invocation.paths.events
     if not file.exists() and not follow:
         raise UserError(f"Nothing has happened to the builder {invocation.builder} yet.", "Start it: `snowshed start`.")
-    tail = process.find("tail", "It is part of coreutils.")
-    argv: list[str | Path] = [tail, "-n", str(lines), *(["-F"] if follow else []), file]
-    if as_json:
-        process.replace(argv)
-    with process.lines(argv) as words:
-        for line in words:
-            with suppress(ValueError):  # the last line of a machine that lost power
-                out(event_line(json.loads(line)))
+    past, size = replay(file)
+    for line, event in deque(_fitting(past, kinds), lines):
+        _show(line, event, as_json)
+    if follow:
+        tail = process.find("tail", "It is part of coreutils.")
+        with process.lines([tail, "-c", f"+{size + 1}", "-F", file]) as coming:
+            for line, event in _fitting(coming, kinds):
+                _show(line, event, as_json)
     return 0
+
+
+def replay(file: Path) -> tuple[list[str], int]:
+    """The lines of `file` and of the one before it, and how many bytes of `file` these are: whole lines alone."""
+    found: list[str] = []
+    size = 0
+    for each in (file.with_name(file.name + ".1"), file):
+        size = 0
+        with suppress(FileNotFoundError):
+            data = each.read_bytes()
+            size = data.rfind(b"\n") + 1
+            found += data[:size].decode(errors="replace").splitlines()
+    return found, size
+
+
+def _fitting(lines: Iterable[str], kinds: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines that are events, of `kinds` if any are named. A machine that lost power may leave others."""
+    for line in lines:
+        with suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and (not kinds or event.get("kind") in kinds):
+                yield line.rstrip("\n"), event
+
+
+def _show(line: str, event: dict[str, Any], as_json: bool) -> None:
+    print(line if as_json else event_line(event))
+    sys.stdout.flush()
