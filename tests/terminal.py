@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -62,6 +63,11 @@ class Terminal:
     def text(self) -> str:
         """What is on the screen now."""
         return "\n".join(line.rstrip() for line in self._screen.display).strip("\n")
+
+    @property
+    def said(self) -> str:
+        """All that was ever shown, one after the other, without what moves and colours it."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.bytes.decode(errors="replace"))
 
     @property
     def colours(self) -> set[str]:

@@ -22,7 +22,12 @@ from .stop import stop
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def command(invocation: Invocation, yes: bool) -> int:
-    """Delete the builder: disk, keys, logs, everything but its configuration file. Images stay."""
+    """Delete the builder: disk, keys, logs, everything but its configuration file. Images stay.
+
+    \b
+    snowshed destroy
+    snowshed destroy -b arm --yes                   without being asked
+    """
     paths = invocation.paths
     if not paths.state.exists():
         note(f"There is no builder called {paths.name} ({paths.state} does not exist).")
@@ -35,7 +40,7 @@ def command(invocation: Invocation, yes: bool) -> int:
     if not yes and not _agreed(paths):
         note("Nothing was deleted.")
         return 1
-    stop(paths, force=True)
+    stop(paths, force=True, how=invocation.how)
     remove(paths)
     note(f"The builder {paths.name} is deleted.")
     return 0

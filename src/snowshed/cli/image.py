@@ -18,8 +18,9 @@ from ..images import apt, debian, store
 from ..images.store import Image
 from ..model.machine import Arch, arch_of_system
 from ..units import format_size
-from .options import common
-from .render import note, out, progress, table
+from .options import Invocation, common, waiting
+from .progress import How, done, progress
+from .render import note, out, table
 
 
 @click.group("image", short_help="Make, list and delete what guests boot from.")
@@ -39,7 +40,9 @@ def command() -> None:
     "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
 )
 @click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
-def build(system: str | None, suite: str, mirror: str, if_missing: bool) -> int:
+@waiting
+@click.pass_obj
+def build(invocation: Invocation, system: str | None, suite: str, mirror: str, if_missing: bool) -> int:
     """Make the image from Debian's packages as they are now, and print its folder.
 
     Needs no root. If the same packages made an image before, that one is the result.
@@ -47,17 +50,21 @@ def build(system: str | None, suite: str, mirror: str, if_missing: bool) -> int:
     arch = arch_of_system(system) if system else _own_arch()
     there = store.newest(arch, current=True) if if_missing else None
     if there is not None:
-        note(f"{there.name}: there already.")
-        out(str(there.path))
-        return 0
+        return _built(f"{there.name}: there already.", there, invocation.how)
     began = time.monotonic()
-    with _terminated_as_interrupted(), progress() as shown:
+    with _terminated_as_interrupted(), progress("Making the image", invocation.how) as shown:
         built = debian.build(arch, suite, mirror, shown.moved)
     if built.stale_lists:
         note("The mirror could not be reached; the package lists of the last time were used.")
     how = f"made in {time.monotonic() - began:.1f} s" if built.fresh else "there already"
-    note(f"{built.image.name} ({format_size(built.image.size)}, {len(built.image.manifest.packages)} packages): {how}.")
-    out(str(built.image.path))
+    facts = f"{format_size(built.image.size)}, {len(built.image.manifest.packages)} packages"
+    return _built(f"{built.image.name} ({facts}): {how}.", built.image, invocation.how)
+
+
+def _built(text: str, image: Image, how: How) -> int:
+    done(text, how, name=image.name, path=str(image.path))
+    if how is not How.JSON:
+        out(str(image.path))
     return 0
 
 

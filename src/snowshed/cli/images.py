@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import BuilderConfig
-from .render import Progress
+from .progress import Progress
 
 
 def image_for(config: BuilderConfig, shown: Progress) -> str:

@@ -11,6 +11,7 @@ import click
 
 from ..errors import UserError
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
+from .progress import How
 
 if TYPE_CHECKING:
     from ..config import BuilderConfig, Layer, Value
@@ -28,6 +29,7 @@ class Invocation:
         self.state_dir: Path | None = None
         self.config_file: Path | None = None
         self.debug = False
+        self.how = How.PLAIN
 
     @property
     def paths(self) -> BuilderPaths:
@@ -89,6 +91,24 @@ def common(function: F) -> F:
         ),
     ):
         function = option(function)
+    return function
+
+
+def _set_how(how: How) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            context.ensure_object(Invocation).how = how
+
+    return callback
+
+
+def waiting(function: F) -> F:
+    """The options of verbs that a person, or a program, may have to wait for."""
+    for names, how, text in (
+        (("--json",), How.JSON, "Events and result as JSON, an object a line."),
+        (("-q", "--quiet"), How.QUIET, "Say nothing but what goes wrong."),
+    ):
+        function = click.option(*names, is_flag=True, callback=_set_how(how), expose_value=False, help=text)(function)
     return function
 
 

@@ -5,29 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..units import counted, format_duration, format_size
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Live
-
     from .figures import Figures
-
-STAGES = ("image", "boot", "disk", "sshd", "nix")
-"""Of a start, in the order in which they are reached."""
-
-LABELS = {
-    "image": "Making the image",
-    "boot": "Booting Linux",
-    "disk": "Preparing the disk",
-    "sshd": "Starting SSH",
-    "nix": "Starting Nix",
-}
-"""What is being done until a stage is reached."""
 
 COLOURS = {"running": "32", "failed": "31", "stopped": "2", "suspended": "36", "paused": "36"}
 
@@ -190,82 +174,3 @@ def _failure(failure: dict[str, Any] | None) -> list[str]:
         return []
     lines = [f"  ! {failure['message']}"] + ([f"    {failure['hint']}"] if failure["hint"] else [])
     return lines + [f"    | {line}" for line in failure["console"]]
-
-
-class Progress(Protocol):
-    """How far a start has come."""
-
-    def reached(self, stage: str, seconds: float) -> None:
-        """A stage is done, so many seconds after the start began."""
-
-    def moved(self, work: str, fraction: float | None = None) -> None:
-        """How far the making of the image has come (`images.progress.Report`)."""
-
-    def say(self, text: str) -> None:
-        """A sentence about what is going on."""
-
-
-class Lines:
-    """Progress where nobody sees it move: a line for each stage."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._seen: set[str] = set()
-
-    def reached(self, stage: str, seconds: float) -> None:
-        self._once(stage, f"{stage}: {seconds:.1f} s")
-
-    def moved(self, work: str, fraction: float | None = None) -> None:
-        self._once(work, f"image: {work}")
-
-    def _once(self, key: str, text: str) -> None:
-        if key not in self._seen:
-            self._seen.add(key)
-            self.say(text)
-
-    def say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
-
-
-class Bar:
-    """Progress on a terminal: one bar over all stages, with the work at hand before it."""
-
-    def __init__(self, live: Any) -> None:
-        self._live = live
-        self._open = list(STAGES)
-        self._task = live.add_task(LABELS[STAGES[0]], total=len(STAGES))
-
-    def reached(self, stage: str, seconds: float) -> None:
-        """Stages may come in another order than ours; an image is there before anything boots."""
-        self._open = [name for name in self._open if name not in ("image", stage)]
-        label = LABELS[self._open[0]] if self._open else "Ready"
-        self._live.update(self._task, completed=len(STAGES) - len(self._open), description=label)
-
-    def moved(self, work: str, fraction: float | None = None) -> None:
-        share = "" if fraction is None else f" {fraction:.0%}"
-        self._live.update(self._task, description=f"Making the image: {work}{share}")
-
-    def say(self, text: str) -> None:
-        self._live.update(self._task, description=text)
-
-
-@contextmanager
-def progress(stream: TextIO | None = None, *, verbose: bool = False) -> Iterator[Progress]:
-    """Draw the progress of a start on `stream` (standard error) while the block runs; `verbose`: nothing that moves."""
-    stream = sys.stderr if stream is None else stream
-    if verbose or not coloured(stream):
-        yield Lines(stream)
-        return
-    from rich.console import Console
-
-    with bar_on(Console(file=stream)) as live:
-        yield Bar(live)
-
-
-def bar_on(console: Console, clock: Callable[[], float] = time.monotonic) -> Live:
-    """A line for the work at hand, a bar, and the time since it began."""
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Live
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Live(*columns, TimeElapsedColumn(), console=console, transient=True, get_time=clock)

@@ -12,7 +12,7 @@ from ..state import prepare
 from .images import image_for
 from .launch import argv, order
 from .options import Invocation, common, layer, settings
-from .render import progress
+from .progress import How, progress
 from .start import settled
 
 
@@ -33,7 +33,7 @@ def command(invocation: Invocation, /, **given: Any) -> int:
     paths = invocation.paths
     config = settled(invocation, layer(given))
     prepare(paths)
-    with progress(verbose=True) as shown:
+    with progress("Looking for the image", How.VERBOSE) as shown:
         image = image_for(config, shown)
     with order(paths, config, image) as handed:
         descriptor = os.dup(handed.fileno())

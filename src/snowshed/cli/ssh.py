@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+
 import click
 
 from .. import process
 from ..control.client import Control
-from ..errors import NotRunning
+from ..errors import NotRunning, UserError
+from ..paths import BuilderPaths
 from ..ssh.config import alias
 from ..ssh.keys import ensure_keys, write_ssh_config
 from .options import Invocation, common
+from .progress import progress
+from .render import moves
+from .start import START_SILENCE
 from .talk import explain
 
 
@@ -36,9 +43,17 @@ def command(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     program = process.find("ssh", "Install OpenSSH's client programs (Debian: openssh-client).")
     try:
         with Control(paths.control) as control:
-            port = control.request("status")["port"]
+            report = control.request("status")
     except NotRunning as error:
         raise explain(paths, error) from None
+    if report["state"] != "running" and moves(sys.stderr):
+        _show_waking(paths)
     ensure_keys(paths)
-    write_ssh_config(paths, port)
+    write_ssh_config(paths, report["port"])
     process.replace([program, "-F", paths.ssh_config, alias(paths.name), *arguments])
+
+
+def _show_waking(paths: BuilderPaths) -> None:
+    """A person sees how the guest wakes. Who may only connect is let in all the same: the connection wakes it too."""
+    with suppress(UserError), progress("Waking it") as shown, Control(paths.control) as control:
+        control.request("start", each=shown.event, silence=START_SILENCE)

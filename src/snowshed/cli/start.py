@@ -19,9 +19,10 @@ from ..state import held, prepare, refuse_to_shrink
 from ..units import format_duration
 from .images import image_for
 from .launch import Supervisor, ended_like_ctrl_c
-from .options import Invocation, common, layer, settings
+from .options import Invocation, common, layer, settings, waiting
+from .progress import How, Progress, done, progress
 from .remember import implied, remember_options
-from .render import Progress, note, progress
+from .render import note
 from .report import ASLEEP, note_version
 
 START_SILENCE = 360.0
@@ -31,6 +32,7 @@ START_SILENCE = 360.0
 @click.command("start", short_help="Start the builder and return when Nix can build on it.")
 @common
 @settings
+@waiting
 @click.option("--no-wait", is_flag=True, help="Return as soon as it is starting.")
 @click.pass_obj
 def command(invocation: Invocation, /, no_wait: bool, **given: Any) -> int:
@@ -52,17 +54,18 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     config = settled(invocation, options)
     state = _state_of(paths)
     if state is not None:
-        return _wake(paths, state, options)
+        return _wake(paths, state, options, invocation.how)
     if paths.is_system:
         raise UserError(
             f"The builder {paths.name} is a service of the system, which is started by the first connection to it.",
             f"`sudo systemctl start snowshed-{paths.name}` (on a Mac launchctl) starts it at once.",
         )
+    how = How.VERBOSE if config.verbose and invocation.how is How.PLAIN else invocation.how
     fresh = not paths.state.exists()
     supervisor = Supervisor(paths)
     try:
         prepare(paths)
-        with ended_like_ctrl_c(), _console(paths, config.verbose), progress(verbose=config.verbose) as shown:
+        with ended_like_ctrl_c(), _console(paths, config.verbose), progress("Looking for the image", how) as shown:
             report = _bring_up(paths, config, supervisor, shown, wait=wait)
     except BaseException:
         supervisor.take_back()
@@ -70,7 +73,7 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
             _leave_no_empty_folders(paths)
         raise
     remember_options(paths, options)
-    note(summary(paths, config.port, report))
+    done(summary(paths, config.port, report), invocation.how, report=report)
     return 0
 
 
@@ -105,15 +108,8 @@ def _console(paths: BuilderPaths, wanted: bool) -> Iterator[None]:
 
 def _follow(paths: BuilderPaths, shown: Progress) -> dict[str, Any]:
     """Return the report of the builder once it is ready, showing how it gets there."""
-
-    def show(event: dict[str, Any]) -> None:
-        if event.get("kind") == "stage":
-            shown.reached(event["stage"], event.get("seconds", 0.0))
-        elif event.get("kind") == "message" and event.get("level", "info") != "info":
-            shown.say(event["text"])
-
     with Control(paths.control) as control:
-        report: dict[str, Any] = control.request("start", each=show, silence=START_SILENCE)
+        report: dict[str, Any] = control.request("start", each=shown.event, silence=START_SILENCE)
         return report
 
 
@@ -133,7 +129,7 @@ def _state_of(paths: BuilderPaths) -> dict[str, Any] | None:
         return None
 
 
-def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer) -> int:
+def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer, how: How) -> int:
     """Wake the builder whose supervisor said `report`. Raises `UserError` if it is up already."""
     if report["state"] not in ASLEEP:
         raise UserError(
@@ -143,9 +139,9 @@ def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer) -> int:
         )
     if options:
         note("It wakes as it was started; `snowshed restart` with these options makes it another machine.")
-    with progress() as shown:
+    with progress("Waking it", how) as shown:
         report = _follow(paths, shown)
-    note(summary(paths, report["port"], report))
+    done(summary(paths, report["port"], report), how, report=report)
     return 0
 
 

@@ -11,9 +11,9 @@ from ..control.client import Control, Gone, Unresponsive
 from ..errors import GuestError, NotRunning
 from ..paths import BuilderPaths
 from ..state import await_release, held
-from .options import Invocation, common
+from .options import Invocation, common, waiting
+from .progress import How, Progress, done, progress
 from .render import note
-from .talk import narrate
 
 STOP_SILENCE = 120.0
 """Seconds without a word beyond the grace period that was asked for."""
@@ -26,25 +26,37 @@ LAST_STEPS = 15.0
 @common
 @click.option("--force", is_flag=True, help="Pull the plug. What builds had not finished is lost, nothing else.")
 @click.option("--grace", metavar="SECONDS", type=click.FloatRange(min=0), help="How long the guest may take.")
+@waiting
 @click.pass_obj
 def command(invocation: Invocation, force: bool, grace: float | None) -> int:
     """Shut the guest down and end the builder.
 
     A guest that has not shut down after the grace period (30 seconds) is cut off. Stopping a builder that does not run
     is no error.
+
+    \b
+    snowshed stop
+    snowshed stop -b arm --grace 120
+    snowshed stop --force                           now, whatever it does
     """
-    if stop(invocation.paths, force=force, grace=grace):
-        note(f"The builder {invocation.builder} is stopped.")
-    else:
-        note(f"The builder {invocation.builder} is not running.")
+    stopped = stop(invocation.paths, force=force, grace=grace, how=invocation.how)
+    done(f"The builder {invocation.builder} is {'stopped' if stopped else 'not running'}.", invocation.how)
     return 0
 
 
-def stop(paths: BuilderPaths, *, force: bool = False, grace: float | None = None) -> bool:
+def stop(paths: BuilderPaths, *, force: bool = False, grace: float | None = None, how: How = How.PLAIN) -> bool:
     """Stop the builder and return when its supervisor is gone; False if there was none. Raises `SnowshedError`."""
+    if not held(paths.supervisor_lock):
+        return False
+    with progress("Stopping it", how) as shown:
+        return _stop(paths, shown, force=force, grace=grace)
+
+
+def _stop(paths: BuilderPaths, shown: Progress, *, force: bool, grace: float | None) -> bool:
+    silence = STOP_SILENCE + (grace or 0.0)
     try:
         with Control(paths.control) as control:
-            control.request("stop", each=narrate, silence=STOP_SILENCE + (grace or 0.0), force=force, grace=grace)
+            control.request("stop", each=shown.event, silence=silence, force=force, grace=grace)
     except NotRunning:
         if not held(paths.supervisor_lock):
             return False

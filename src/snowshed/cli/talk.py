@@ -10,7 +10,6 @@ from ..control.client import Control, Each
 from ..errors import NotRunning, UserError
 from ..paths import BuilderPaths, state_root
 from ..state import builders, held
-from .render import note
 from .report import note_version
 
 
@@ -34,12 +33,6 @@ def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
     near = get_close_matches(paths.name, builders(state_root()), 1)
     hint = f"Did you mean {near[0]}?" if near else f"`snowshed start{option}` makes one; `snowshed list` shows all."
     return NotRunning(f"There is no builder called {paths.name}.", hint)
-
-
-def narrate(event: dict[str, Any]) -> None:
-    """Show what a person has to know of an event while they wait."""
-    if event.get("kind") == "message" and event.get("level", "info") != "info":
-        note(f"  {event['text']}")
 
 
 def event_line(event: dict[str, Any]) -> str:

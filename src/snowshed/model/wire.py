@@ -157,8 +157,9 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event, also a line of ``events.jsonl``: `kind` is ``state``, ``stage``, ``connection``, ``message`` or
-    ``progress``; `at` is seconds since the epoch; `level` is ``info``, ``warning`` or ``error``."""
+    """One event, also a line of ``events.jsonl``: `kind` is ``state``, ``stage`` or ``message``; `at` is seconds since
+    the epoch; `level` is ``info``, ``warning`` or ``error``. Those of the kind ``progress`` are only for whoever waits:
+    `fraction` of what `text` says is done."""
 
     at: float
     kind: str
@@ -167,6 +168,7 @@ class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
     stage: str = ""
     seconds: float = 0.0
+    fraction: float | None = None
 
 
 class RunningBuild(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from ..model.lifecycle import Event, State, next_state
 from ..model.wire import Failure, StageTime
 from ..process import finish
 from .backoff import Backoff
+from .growth import growing
 from .guest import GuestGoneError, LiveGuest
 from .idle import Leases
 from .journal import Journal
@@ -262,7 +263,9 @@ class Builder:
         if self._wanted:
             return False
         try:
-            await guest.unless_gone(guest.save(self._suspension.begin()), 600.0, "its memory was written")
+            file = self._suspension.begin()
+            async with growing(file, await self._held_memory(guest), self._tell_saved):
+                await guest.unless_gone(guest.save(file), 600.0, "its memory was written")
         except GuestGoneError:
             raise
         except (SnowshedError, OSError) as error:
@@ -271,6 +274,15 @@ class Builder:
             )
             return False
         return not self._wanted
+
+    async def _held_memory(self, guest: LiveGuest) -> int:
+        """About as many bytes as saving `guest` will write."""
+        with suppress(SnowshedError, OSError):
+            return (await guest.vm.memory()).resident or self._launcher.config.memory
+        return self._launcher.config.memory
+
+    def _tell_saved(self, fraction: float) -> None:
+        self._journal.progress("Putting its memory on disk", fraction)
 
     async def _shut_down(self, guest: LiveGuest, grace: float, *, was_paused: bool) -> None:
         if grace > 0:

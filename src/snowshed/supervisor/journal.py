@@ -103,6 +103,11 @@ class Journal:
         text = f"Reached {stage} after {seconds:.2f} s."
         self.add(Happening(at=time.time(), kind="stage", text=text, stage=stage, seconds=seconds))
 
+    def progress(self, text: str, fraction: float) -> None:
+        """Tell whoever waits how far something has come. Nobody keeps that."""
+        for feed in self._subscribers:
+            offer(feed, Happening(at=time.time(), kind="progress", text=text, fraction=fraction))
+
     @contextmanager
     def follow(self) -> Iterator[Feed]:
         """A queue of all that happens from now on."""

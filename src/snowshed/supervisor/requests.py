@@ -72,7 +72,10 @@ class Requests:
         yield wire.MetricsText(await self._metrics())
 
     async def _start(self) -> AsyncIterator[wire.Answerable]:
-        """Stages that were reached before we were asked come first."""
+        """A wake that is under way already is told from its beginning."""
+        state = self._builder.state
+        if state in (State.STARTING, State.RESUMING):
+            yield wire.Happening(time.time(), "state", f"The builder is {state}.", state=state)
         for stage in self._builder.stages if self._builder.ready_at is None else ():
             yield wire.Happening(
                 time.time(), "stage", f"Reached {stage.stage}.", stage=stage.stage, seconds=stage.seconds

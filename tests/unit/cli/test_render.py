@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import pyte
 import pytest
 
 from snowshed.cli import render
@@ -60,43 +59,9 @@ def test_a_builder_that_failed_says_why_and_what_the_guest_said_last() -> None:
     assert text.splitlines()[-3:] == ["  ! It broke.", "    Mend it.", "    | Kernel panic"]
 
 
-def test_lines_name_each_stage_once() -> None:
-    stream = io.StringIO()
-    with render.progress(stream) as shown:
-        shown.moved("packages", 0.0)
-        shown.moved("packages", 1.0)
-        shown.reached("boot", 2.34)
-        shown.reached("boot", 9.99)
-    assert stream.getvalue() == "image: packages\nboot: 2.3 s\n"
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-def test_a_bar_on_a_terminal_shows_the_work_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    stream = Terminal()
-    screens = []
-    with render.progress(stream) as shown:
-        for stage in ("boot", "sshd"):
-            shown.reached(stage, 1.0)
-            shown._live.refresh()  # type: ignore[attr-defined]
-            screens.append(screen_of(stream.getvalue()))
-    assert "Preparing the disk" in screens[0]
-    assert "2/5" in screens[0]
-    assert "Preparing the disk" in screens[1]
-    assert "3/5" in screens[1]
-    assert screen_of(stream.getvalue()).strip() == ""
-
-
-def screen_of(text: str) -> str:
-    screen = pyte.Screen(80, 4)
-    pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
-    return "\n".join(screen.display)
 
 
 def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
