@@ -67,7 +67,8 @@ def command(
         out(json.dumps(as_object(machine, port, paths), indent=2))
         return 0
     out(machine.line)
-    for line in instructions(machine, paths.ssh_config):
+    option = "" if paths.name == "default" else f" -b {paths.name}"
+    for line in instructions(machine, paths.ssh_config, f"snowshed machines{option} --install"):
         note(f"# {line}")
     return 0
 
@@ -128,7 +129,9 @@ def _remote(via: str, builder: str, *, as_json: bool, install: bool, dry_run: bo
         out(json.dumps(as_object(remote.machine, remote.port, str(remote.ssh_config)), indent=2))
     else:
         out(remote.machine.line)
-        for line in instructions(remote.machine, remote.ssh_config):
+        option = "" if builder == "default" else f" -b {builder}"
+        command = f"snowshed machines{option} --via {via} --install"
+        for line in instructions(remote.machine, remote.ssh_config, command):
             note(f"# {line}")
     return 0
 

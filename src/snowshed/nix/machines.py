@@ -72,13 +72,14 @@ class Machine(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
-def instructions(machine: Machine, ssh_config: Path) -> Sequence[str]:
-    """What to do with the line, a sentence or a command each."""
+def instructions(machine: Machine, ssh_config: Path, install: str = "") -> Sequence[str]:
+    """What to do with the line, a sentence or a command each. `install` is the command that does it, if one does."""
+    does_it = f" `sudo {install}` does it, or by hand:" if install else ""
     return (
-        "Nix's daemon builds on this machine once root knows both of these:",
-        "  1. the line above, in /etc/nix/machines;",
-        f"  2. how ssh reaches {alias(machine.builder)}: the line `Include {ssh_config}` at the top of root's",
-        "     ~/.ssh/config, or in a file of its own under /etc/ssh/ssh_config.d.",
-        "Without a Nix daemon, or to try it first, by hand:",
+        f"Nix's daemon builds there once root knows the line, and the way.{does_it}",
+        "  1. the line above goes into /etc/nix/machines;",
+        f"  2. how ssh reaches {alias(machine.builder)}: the line `Include {ssh_config}`",
+        "     at the top of root's ~/.ssh/config, or in a file of its own under /etc/ssh/ssh_config.d.",
+        "Without a Nix daemon, or to try it first:",
         f"  NIX_SSHOPTS='-F {ssh_config}' nix-build --max-jobs 0 --builders '<the line above>' …",
     )

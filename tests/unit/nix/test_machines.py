@@ -63,3 +63,9 @@ def test_no_feature_is_told_that_the_guest_has_not(
 
 def test_the_instructions_name_the_ssh_configuration() -> None:
     assert any("Include /state/ssh/config" in line for line in instructions(MACHINE, Path("/state/ssh/config")))
+
+
+def test_the_instructions_begin_with_the_command_that_does_it() -> None:
+    first = instructions(MACHINE, Path("/state/ssh/config"), "snowshed machines -b one --install")[0]
+    assert "`sudo snowshed machines -b one --install`" in first
+    assert "sudo" not in instructions(MACHINE, Path("/state/ssh/config"))[0]
