@@ -108,6 +108,11 @@ class BuilderPaths:
         return self.state / "disk.img"
 
     @property
+    def disk_origin(self) -> Path:
+        """What the disk is a copy of, where it is one (`images.own_disk`)."""
+        return self.state / "disk.json"
+
+    @property
     def seed(self) -> Path:
         return self.state / "seed.img"
 

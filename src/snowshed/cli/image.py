@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ import msgspec
 
 from ..config import Host
 from ..errors import UserError
-from ..images import apt, debian, store
+from ..images import apt, debian, importing, store
 from ..images.store import Image
 from ..model.machine import Arch, arch_of_system
 from ..units import format_size
@@ -39,21 +40,26 @@ def command() -> None:
 @click.option(
     "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
 )
+@click.option("--efi", is_flag=True, help="A raw disk that UEFI firmware boots, for krunkit and other programs.")
 @click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
 @waiting
 @click.pass_obj
-def build(invocation: Invocation, system: str | None, suite: str, mirror: str, if_missing: bool) -> int:
+def build(invocation: Invocation, system: str | None, suite: str, mirror: str, efi: bool, if_missing: bool) -> int:
     """Make the image from Debian's packages as they are now, and print its folder.
 
     Needs no root. If the same packages made an image before, that one is the result.
+
+    \b
+    snowshed image build                            what `start` makes by itself
+    snowshed image build --efi                      disk.img in the folder that it prints boots anywhere
     """
     arch = arch_of_system(system) if system else _own_arch()
-    there = store.newest(arch, current=True) if if_missing else None
+    there = store.newest(arch, current=True, efi_disk=efi) if if_missing else None
     if there is not None:
         return _built(f"{there.name}: there already.", there, invocation.how)
     began = time.monotonic()
     with _terminated_as_interrupted(), progress("Making the image", invocation.how) as shown:
-        built = debian.build(arch, suite, mirror, shown.moved)
+        built = debian.build(arch, suite, mirror, shown.moved, efi_disk=efi)
     if built.stale_lists:
         note("The mirror could not be reached; the package lists of the last time were used.")
     how = f"made in {time.monotonic() - began:.1f} s" if built.fresh else "there already"
@@ -68,6 +74,33 @@ def _built(text: str, image: Image, how: How) -> int:
     return 0
 
 
+@command.command("import")
+@common
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--system", metavar="SYSTEM", help="aarch64-linux or x86_64-linux (default: what its boot loader is for)."
+)
+@waiting
+@click.pass_obj
+def import_disk(invocation: Invocation, file: Path, system: str | None) -> int:
+    """Make an image of a raw disk that boots by UEFI, and print its folder.
+
+    Each builder runs from a copy of its own, which shares its blocks where the file system can, and grows to
+    --disk-size. The guest on it has to keep snowshed's guest contract, as NixOS of `nix build .#vm-image` does.
+
+    \b
+    snowshed image import nixos.raw
+    snowshed start --image NAME                     NAME is what `import` said, or the beginning of it
+    """
+    arch = arch_of_system(system) if system else None
+    with _terminated_as_interrupted(), progress("Importing the disk", invocation.how) as shown:
+        image, fresh = importing.import_disk(file, arch, shown.moved)
+    how = "imported" if fresh else "there already"
+    facts = f"{format_size(image.size)}, {image.manifest.system}"
+    text = f"{image.name} ({facts}): {how}. `snowshed start --image {image.name}` starts a builder from it."
+    return _built(text, image, invocation.how)
+
+
 @command.command("list")
 @common
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -77,7 +110,7 @@ def list_images(as_json: bool) -> int:
     if as_json:
         out(json.dumps([_facts(image) for image in images], indent=2))
     elif images:
-        out(table([("NAME", "SYSTEM", "SUITE", "KERNEL", "MADE", "SIZE", "USED BY"), *map(_row, images)]))
+        out(table([("NAME", "SYSTEM", "FROM", "KERNEL", "MADE", "SIZE", "USED BY"), *map(_row, images)]))
     else:
         note("There is no image yet; `snowshed image build` makes one, and so does `snowshed start`.")
     return 0
@@ -107,8 +140,9 @@ def show(name: str, as_json: bool) -> int:
 def remove(names: tuple[str, ...], force: bool) -> int:
     """Delete images. The downloaded packages stay, and make the next one quickly."""
     for image in [store.find(name) for name in names]:
+        taken = image.taken
         store.remove(image, force=force)
-        note(f"{image.name} is gone; {format_size(image.size)} are free again.")
+        note(f"{image.name} is gone; {format_size(taken)} are free again.")
     return 0
 
 
@@ -127,6 +161,8 @@ def _facts(image: Image) -> dict[str, Any]:
         "system": manifest.system,
         "suite": manifest.suite,
         "kernel": manifest.boot.kernel_version,
+        "boot": "efi" if image.disk else "linux",
+        "origin": manifest.origin,
         "created": _when(manifest.created),
         "size": image.size,
         "digest": manifest.digest,
@@ -138,7 +174,8 @@ def _row(image: Image) -> tuple[str, ...]:
     facts = _facts(image)
     users = ", ".join(facts["usedBy"]) or "-"
     made = facts["created"].replace("T", " ")[:16]
-    return facts["name"], facts["system"], facts["suite"], facts["kernel"], made, format_size(facts["size"]), users
+    suite = f"{facts['suite'] or facts['origin']}{' (EFI)' if image.disk else ''}"
+    return facts["name"], facts["system"], suite, facts["kernel"] or "-", made, format_size(facts["size"]), users
 
 
 def _when(seconds: int) -> str:

@@ -1,7 +1,7 @@
 """What a builder keeps from one start to the next unless somebody says otherwise.
 
-Its disk was made with a size, its store for a system, and Nix was told a port: a start that says nothing of them means
-the same ones. The rest of a command line counts for one start, and for its `restart`.
+Its disk was made with a size or is a copy of an image, its store is for a system, and Nix was told a port: a start that
+says nothing of them means the same ones. The rest of a command line counts for one start, and for its `restart`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import DEFAULT_PORT, Layer, Value
 from ..guest.bootfiles import arch_of_kernel
+from ..images.own_disk import origin_of
 from ..network.ports import is_free
 from ..paths import BuilderPaths, state_root
 from ..state import builders
@@ -26,6 +27,8 @@ def implied(paths: BuilderPaths, options: Layer) -> dict[str, Value]:
         kept["port"] = free_port(paths.name)
     with suppress(OSError):
         kept["disk_size"] = paths.disk.stat().st_size or None
+    if not options.get("kernel"):
+        kept["image"] = origin_of(paths) or None
     if arch := arch_of_kernel(Path(str(options.get("kernel") or ""))):
         kept["system"] = arch.nix_system
     return {name: value for name, value in kept.items() if value is not None}

@@ -34,7 +34,7 @@ def command(invocation: Invocation, /, **given: Any) -> int:
     config = settled(invocation, layer(given))
     prepare(paths)
     with progress("Looking for the image", How.VERBOSE) as shown:
-        image = image_for(config, shown)
+        image = image_for(paths, config, shown)
     with order(paths, config, image) as handed:
         descriptor = os.dup(handed.fileno())
     process.replace(argv(paths, descriptor, on_demand=config.on_demand), keep=(descriptor,))

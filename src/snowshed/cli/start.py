@@ -89,7 +89,7 @@ def settled(invocation: Invocation, options: Layer) -> BuilderConfig:
 def _bring_up(
     paths: BuilderPaths, config: BuilderConfig, supervisor: Supervisor, shown: Progress, *, wait: bool
 ) -> dict[str, Any] | None:
-    image = image_for(config, shown)
+    image = image_for(paths, config, shown)
     supervisor.start(config, image)
     supervisor.await_ready()
     return _follow(paths, shown) if wait else None

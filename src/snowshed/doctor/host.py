@@ -105,11 +105,11 @@ def _spec(case: Case, config: BuilderConfig) -> MachineSpec:
     from ..images import store
     from ..model.machine import Share
 
-    image = store.newest(config.arch, current=False)
+    image = store.find(config.image) if config.image else store.newest(config.arch, current=False)
     boot: LinuxBoot | EfiBoot = EfiBoot(Path(case.state) / "efi-variables.fd")
     if config.kernel:
         boot = LinuxBoot(Path(config.kernel), Path(config.initrd), "")
-    elif image is not None:
+    elif image is not None and image.boot is not None:
         boot = image.boot
     return MachineSpec(
         name=case.builder,

@@ -17,6 +17,7 @@ NAME = "manifest.json"
 KERNEL = "vmlinuz"
 INITRD = "initrd"
 ROOT = "root.erofs"
+DISK = "disk.img"
 
 
 class ImageFile(msgspec.Struct, frozen=True):
@@ -40,9 +41,29 @@ class LinuxImage(msgspec.Struct, frozen=True, tag="linux"):
     kernel_version: str
     cmdline: str
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that make it."""
+        return KERNEL, INITRD, ROOT
+
+
+class EfiImage(msgspec.Struct, frozen=True, tag="efi"):
+    """A raw disk that UEFI firmware boots; builders run from copies of it. `kernel_version` is empty where nobody
+    knows it."""
+
+    kernel_version: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that make it."""
+        return (DISK,)
+
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """An image's description. `created` is seconds since the epoch; `contract` the guest contract it keeps."""
+    """An image's description. `created` is seconds since the epoch; `contract` the guest contract it keeps.
+
+    An image from elsewhere has neither recipe nor suite nor packages; `origin` is the name of the file it was.
+    """
 
     format: int = FORMAT
     contract: int
@@ -51,9 +72,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     suite: str
     created: int
-    boot: LinuxImage
-    packages: tuple[PackageName, ...]
+    boot: LinuxImage | EfiImage
+    packages: tuple[PackageName, ...] = ()
     files: dict[str, ImageFile]
+    origin: str = ""
 
 
 def content_address(system: str, recipe: str, packages: Iterable[Package]) -> str:

@@ -14,7 +14,7 @@ from ..model.machine import Arch
 DATA = Path(__file__).with_name("debian")
 """Our own files in the guest: ``etc`` for /etc, ``lib`` for /usr/lib/snowshed, ``sbin``, and the initrd's script."""
 
-_CODE = ("recipe.py", "rootfs.py", "initrd.py", "debian.py")
+_CODE = ("recipe.py", "rootfs.py", "initrd.py", "debian.py", "efi.py", "uki.py", "fat.py", "gpt.py")
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from .. import paths
+from .. import paths, state
 from ..errors import UserError
 from ..guest.contract import contract
 from ..model.machine import Arch, LinuxBoot, arch_of_system
 from . import manifest as manifests
-from . import recipe
-from .manifest import Manifest
+from . import own_disk, recipe
+from .manifest import EfiImage, Manifest
 from .progress import Report, silent
 
 DIGITS = 16
@@ -39,19 +39,31 @@ class Image(msgspec.Struct, frozen=True):
         return arch_of_system(self.manifest.system)
 
     @property
-    def boot(self) -> LinuxBoot:
-        """How a machine boots this image."""
+    def boot(self) -> LinuxBoot | None:
+        """How a machine boots this image directly; None for a disk that firmware boots."""
+        if isinstance(self.manifest.boot, EfiImage):
+            return None
         return LinuxBoot(self.path / manifests.KERNEL, self.path / manifests.INITRD, self.manifest.boot.cmdline)
 
     @property
     def root(self) -> Path:
-        """The read-only root disk."""
+        """The read-only root disk of one that is booted directly."""
         return self.path / manifests.ROOT
+
+    @property
+    def disk(self) -> Path | None:
+        """The raw disk of one that firmware boots; a builder runs from a copy of it."""
+        return self.path / manifests.DISK if self.boot is None else None
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.manifest.files.values())
+
+    @property
+    def taken(self) -> int:
+        """Bytes that it takes of the disk: disks have holes."""
+        return sum(file.stat().st_blocks * 512 for file in self.path.iterdir())
 
 
 def name_of(arch: Arch, digest: str) -> str:
@@ -83,6 +95,8 @@ def find(name: str) -> Image:
     Raises `UserError` where there is none, or more than one.
     """
     if "/" in name:
+        if Path(name).expanduser().is_file():
+            raise UserError(f"{name} is a file, and no image yet.", f"Make it one: `snowshed image import {name}`.")
         image = load(Path(name).expanduser().absolute())
         if image is None:
             raise UserError(f"{name} holds no image that this snowshed can use.", "Name a folder with a manifest.json.")
@@ -102,15 +116,16 @@ def _is_meant(image: Image, name: str) -> bool:
     return image.name.startswith(name) or digest
 
 
-def newest(arch: Arch, *, current: bool) -> Image | None:
-    """The newest image for `arch`; `current`: made by the recipe of this version of snowshed."""
-    fitting = (i for i in images() if i.arch is arch and (not current or i.manifest.recipe == recipe.digest()))
-    return next(fitting, None)
+def newest(arch: Arch, *, current: bool, efi_disk: bool = False) -> Image | None:
+    """The newest image for `arch` that we made, a raw disk where `efi_disk` says so; `current`: made by the recipe of
+    this version of snowshed."""
+    ours = (i for i in images() if i.arch is arch and i.manifest.recipe and (i.disk is not None) == efi_disk)
+    return next((i for i in ours if not current or i.manifest.recipe == recipe.digest()), None)
 
 
-def ensure(arch: Arch, wanted: str = "", report: Report = silent) -> Image:
+def ensure(arch: Arch, wanted: str = "", report: Report = silent, *, efi_disk: bool = False) -> Image:
     """The image that a builder for `arch` boots: `wanted` (as in `find`), else the newest that this version's recipe
-    made, and where there is none it is built.
+    made, and where there is none it is built; `efi_disk`: one that firmware boots.
 
     Where it cannot be built (no apt, no network), an older image that keeps the same contract does. Raises `UserError`
     for a wanted one that is not there or of another architecture, and what `debian.build` raises.
@@ -119,13 +134,13 @@ def ensure(arch: Arch, wanted: str = "", report: Report = silent) -> Image:
 
     if wanted:
         return _of_arch(find(wanted), arch)
-    image = newest(arch, current=True)
+    image = newest(arch, current=True, efi_disk=efi_disk)
     if image is not None:
         return image
     try:
-        return debian.build(arch, report=report).image
+        return debian.build(arch, report=report, efi_disk=efi_disk).image
     except UserError:
-        older = newest(arch, current=False)
+        older = newest(arch, current=False, efi_disk=efi_disk)
         if older is None:
             raise
         return older
@@ -156,16 +171,19 @@ def remove(image: Image, *, force: bool = False) -> None:
 
 
 def builders_using(image: Image) -> list[str]:
-    """The names of this user's builders whose last start was from `image`."""
-    states = paths.state_root()
-    names = sorted(path.name for path in states.iterdir()) if states.is_dir() else []
-    return [name for name in names if _last_image(states / name) == image.name]
+    """The names of this user's builders whose last start was from `image`, or whose disk is a copy of it."""
+    users = []
+    for name in state.builders(paths.state_root()):
+        builder = paths.BuilderPaths(name)
+        if image.name in (_last_image(builder.last_config), own_disk.origin_of(builder)):
+            users.append(name)
+    return users
 
 
-def _last_image(state: Path) -> str:
+def _last_image(config: Path) -> str:
     """The name of the image in a builder's last effective configuration, or an empty text."""
     try:
-        data = msgspec.json.decode((state / "config.json").read_bytes())
+        data = msgspec.json.decode(config.read_bytes())
     except (OSError, msgspec.MsgspecError):
         return ""
     return Path(str(data.get("image", ""))).name if isinstance(data, dict) else ""

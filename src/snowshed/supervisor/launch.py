@@ -15,6 +15,7 @@ from ..config import BuilderConfig
 from ..drivers.base import Capabilities, Driver, Launch, Vm
 from ..errors import GuestError, SnowshedError, UserError
 from ..guest.contract import contract
+from ..images import gpt
 from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
 from ..process import finish, run
@@ -106,6 +107,8 @@ class Launcher:
         for problem in self.driver.check(spec):
             raise problem
         prepare_disk(self.paths.disk, self.config.disk_size)
+        if self.source.efi is not None:
+            gpt.grow(self.paths.disk)
         seed = seed_for(self.config, self.paths, self.driver.network(spec), now=time.time())
         write_atomically(self.paths.seed, seed)
         return spec

@@ -59,6 +59,8 @@ def image_source(folder: Path) -> Source:
             "`snowshed start` makes one; see `snowshed image list`.",
         )
     boot = image.boot
+    if boot is None:
+        return Source(name=image.name, efi=image.disk)
     return Source(name=image.name, kernel=boot.kernel, initrd=boot.initrd, root=image.root, cmdline=boot.cmdline)
 
 

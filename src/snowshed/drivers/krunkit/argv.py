@@ -54,7 +54,9 @@ def problems(spec: MachineSpec, *, version: tuple[int, ...], writable: Callable[
     if version and version < LEAST_VERSION:
         found.append(UserError(f"krunkit {'.'.join(map(str, version))} is too old: 1.2.0 is needed.", UPGRADE))
     if isinstance(spec.boot, LinuxBoot):
-        found.append(UserError("krunkit boots EFI images only.", "Import one with `snowshed image import`, or use vz."))
+        found.append(
+            UserError("krunkit boots EFI images only.", "Make one with `snowshed image build --efi`, or use vz.")
+        )
     if spec.rosetta:
         found.append(UserError("krunkit has no Rosetta.", "Use the driver vz or vfkit, or qemu-user in the guest."))
     if spec.memory > MOST_MEMORY:
