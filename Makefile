@@ -4,6 +4,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 PREFIX ?= /opt/snowshed
 BINDIR ?= /usr/local/bin
+MANDIR ?= /usr/local/share/man/man1
 
 .PHONY: demo test check unit lint docs integration vm bench packages install uninstall clean help
 .DEFAULT_GOAL := help
@@ -18,10 +19,11 @@ install: ## the command for everybody, root included: sudo make install
 	@$(PYTHON) -m venv $(PREFIX) 2>/dev/null || { ./scripts/packages python3-venv && $(PYTHON) -m venv --clear $(PREFIX); }
 	@$(PREFIX)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt .
 	@mkdir -p $(BINDIR) && ln -sf $(PREFIX)/bin/snowshed $(BINDIR)/snowshed
+	@mkdir -p $(MANDIR) && ln -sf $(PREFIX)/share/man/man1/snowshed.1 $(MANDIR)/snowshed.1
 	@echo "$(BINDIR)/snowshed is there; sudo make uninstall takes it away"
 
 uninstall: ## what install has put there; builders and images stay
-	rm -rf $(PREFIX) $(BINDIR)/snowshed
+	rm -rf $(PREFIX) $(BINDIR)/snowshed $(MANDIR)/snowshed.1
 
 test: packages $(BIN)/pytest lint docs ## everything, real guests included (under 20 minutes on two cores)
 	$(PYTEST) tests/unit tests/nix tests/integration tests/vm

@@ -18,6 +18,7 @@ pkgs.buildPythonPackage {
       ../../LICENSE
       ../../README.md
       ../../pyproject.toml
+      ../../hatch_build.py
     ];
   };
 

@@ -22,7 +22,12 @@ from .render import out
 @click.group("config", short_help="Show and check the configuration.")
 @common
 def command() -> None:
-    """Show and check the configuration: ~/.config/snowshed/NAME.toml, SNOWSHED_* variables, the command line."""
+    """Show and check the configuration: ~/.config/snowshed/NAME.toml, SNOWSHED_* variables, the command line.
+
+    \b
+    snowshed config show
+    snowshed config check
+    """
 
 
 @command.command("show")
@@ -31,7 +36,12 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def show(invocation: Invocation, as_json: bool) -> int:
-    """The configuration that the next start has, complete."""
+    """The configuration that the next start has, complete.
+
+    \b
+    snowshed config show
+    snowshed config show -b arm --json
+    """
     options = as_written(invocation.configuration({}, implied(invocation.paths, {})))
     if as_json:
         out(msgspec.json.format(msgspec.json.encode(options)).decode())
@@ -45,7 +55,12 @@ def show(invocation: Invocation, as_json: bool) -> int:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def check(invocation: Invocation, file: Path | None) -> int:
-    """Read a configuration file (default: the builder's own) and say what is wrong with it."""
+    """Read a configuration file (default: the builder's own) and say what is wrong with it.
+
+    \b
+    snowshed config check
+    snowshed config check ~/.config/snowshed/arm.toml
+    """
     own = invocation.paths.config
     file = file or (own if own.exists() else own.with_name(TOGETHER))
     if not file.exists():
@@ -61,7 +76,11 @@ def check(invocation: Invocation, file: Path | None) -> int:
 
 @command.command("schema")
 def schema() -> int:
-    """The JSON Schema of a configuration file."""
+    """The JSON Schema of a configuration file.
+
+    \b
+    snowshed config schema > snowshed.schema.json
+    """
     from ..config_schema import schema as of_a_file
 
     out(msgspec.json.format(msgspec.json.encode(of_a_file())).decode())

@@ -15,6 +15,7 @@ from ..units import format_size
 from .options import Invocation, common
 from .render import note
 from .stop import stop
+from .talk import unknown
 
 
 @click.command("destroy", short_help="Delete the builder: disk, keys, logs.")
@@ -30,7 +31,9 @@ def command(invocation: Invocation, yes: bool) -> int:
     """
     paths = invocation.paths
     if not paths.state.exists():
-        note(f"There is no builder called {paths.name} ({paths.state} does not exist).")
+        error = unknown(paths)
+        hint = f" {error.hint}" if error is not None and error.hint.startswith("Did") else ""
+        note(f"There is no builder called {paths.name} ({paths.state} does not exist).{hint}")
         return 0
     if not is_builder(paths.state):
         raise UserError(

@@ -15,7 +15,7 @@ import click
 from .. import process
 from ..errors import UserError
 from .options import Invocation, common
-from .talk import event_line
+from .talk import event_line, unknown
 
 KINDS = ("state", "stage", "message")
 
@@ -44,6 +44,8 @@ def command(invocation: Invocation, follow: bool, as_json: bool, lines: int, kin
     snowshed events -f --kind state
     snowshed events --json -n 1000 | jq -r .text
     """
+    if (error := unknown(invocation.paths)) is not None:
+        raise error
     file = invocation.paths.events
     if not file.exists() and not follow:
         raise UserError(f"Nothing has happened to the builder {invocation.builder} yet.", "Start it: `snowshed start`.")

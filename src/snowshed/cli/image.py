@@ -19,6 +19,7 @@ from ..images import apt, debian, importing, store
 from ..images.store import Image
 from ..model.machine import Arch, arch_of_system
 from ..units import format_size
+from . import candidates
 from .options import Invocation, common, waiting
 from .progress import How, done, progress
 from .render import note, out, table
@@ -30,12 +31,21 @@ def command() -> None:
     """Make, list and delete what guests boot from. `snowshed start` makes the image that it needs by itself.
 
     An image NAME is the one that `list` shows, the beginning of it, or the path of an image's folder.
+
+    \b
+    snowshed image list
+    snowshed image build --system aarch64-linux
     """
 
 
 @command.command("build")
 @common
-@click.option("--system", metavar="SYSTEM", help="aarch64-linux or x86_64-linux (default: like this machine).")
+@click.option(
+    "--system",
+    metavar="SYSTEM",
+    shell_complete=candidates.words(*candidates.SYSTEMS),
+    help="aarch64-linux or x86_64-linux (default: like this machine).",
+)
 @click.option("--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian.")
 @click.option(
     "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
@@ -105,7 +115,11 @@ def import_disk(invocation: Invocation, file: Path, system: str | None) -> int:
 @common
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_images(as_json: bool) -> int:
-    """The images on this machine, the newest first."""
+    """The images on this machine, the newest first.
+
+    \b
+    snowshed image list
+    """
     images = store.images()
     if as_json:
         out(json.dumps([_facts(image) for image in images], indent=2))
@@ -118,10 +132,14 @@ def list_images(as_json: bool) -> int:
 
 @command.command("show")
 @common
-@click.argument("name")
+@click.argument("name", shell_complete=candidates.images)
 @click.option("--json", "as_json", is_flag=True, help="The whole manifest, as JSON.")
 def show(name: str, as_json: bool) -> int:
-    """What an image is made of."""
+    """What an image is made of.
+
+    \b
+    snowshed image show x86_64-143e
+    """
     image = store.find(name)
     manifest = image.manifest
     if as_json:
@@ -135,10 +153,14 @@ def show(name: str, as_json: bool) -> int:
 
 @command.command("rm")
 @common
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=candidates.images)
 @click.option("--force", is_flag=True, help="Also where a builder was last started from it.")
 def remove(names: tuple[str, ...], force: bool) -> int:
-    """Delete images. The downloaded packages stay, and make the next one quickly."""
+    """Delete images. The downloaded packages stay, and make the next one quickly.
+
+    \b
+    snowshed image rm x86_64-143e
+    """
     for image in [store.find(name) for name in names]:
         taken = image.taken
         store.remove(image, force=force)

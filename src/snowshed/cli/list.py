@@ -19,7 +19,12 @@ from .report import gather
 @common
 @click.option("--json", "as_json", is_flag=True, help="As JSON: a list of what `status --json` says.")
 def command(as_json: bool) -> int:
-    """All builders: those that have state, and those that only have a configuration yet."""
+    """All builders: those that have state, and those that only have a configuration yet.
+
+    \b
+    snowshed list
+    snowshed list --json | jq -r '.[].name'
+    """
     reports = [_report(name) for name in known_builders()]
     if as_json:
         import json

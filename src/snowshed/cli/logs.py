@@ -7,6 +7,7 @@ import click
 from .. import process
 from ..errors import UserError
 from .options import Invocation, common
+from .talk import unknown
 
 
 @click.command("logs", short_help="What the builder and its guest said.")
@@ -16,8 +17,15 @@ from .options import Invocation, common
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="So many lines (100).")
 @click.pass_obj
 def command(invocation: Invocation, console: bool, follow: bool, lines: int) -> int:
-    """What the builder and its guest said, the last lines of it."""
+    """What the builder and its guest said, the last lines of it.
+
+    \b
+    snowshed logs -f
+    snowshed logs --console -n 50                   the guest
+    """
     paths = invocation.paths
+    if (error := unknown(paths)) is not None:
+        raise error
     file = paths.console_log if console else paths.supervisor_log
     if not file.exists() and not follow:
         raise UserError(f"The builder {paths.name} has no log yet: {file}.", "It gets one at its first start.")

@@ -53,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     from .report import quick_status
 
+    if instruction := os.environ.get("_SNOWSHED_COMPLETE"):
+        from .completion import answer
+
+        return answer(instruction)
     if (status := quick_status(words)) is not None:
         return status
     return _run_click(words)

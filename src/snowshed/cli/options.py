@@ -11,6 +11,7 @@ import click
 
 from ..errors import UserError
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
+from . import candidates
 from .progress import How
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def common(function: F) -> F:
             "--state-dir",
             metavar="DIR",
             callback=_set_state_dir,
+            shell_complete=candidates.folders,
             expose_value=False,
             help="The builder's state directory, instead of its own under ~/.local/share/snowshed.",
         ),
@@ -86,6 +88,7 @@ def common(function: F) -> F:
             "--builder",
             metavar="NAME",
             callback=_set_builder,
+            shell_complete=candidates.builders,
             expose_value=False,
             help="Which builder (default: default).",
         ),
@@ -118,6 +121,7 @@ def config_file(function: F) -> F:
         "--config",
         metavar="FILE",
         callback=_set_config_file,
+        shell_complete=candidates.files,
         expose_value=False,
         help="Configuration, instead of ~/.config/snowshed/NAME.toml.",
     )(function)
@@ -127,16 +131,61 @@ _SETTINGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--cores",), {"metavar": "N", "help": "Processor cores of the guest (default: 4, or what the host has)."}),
     (("--memory",), {"metavar": "SIZE", "help": "Memory: 6GiB, or a number of MiB (default: 8192, or half the host)."}),
     (("--disk-size",), {"metavar": "SIZE", "help": "The data disk: sparse, grows, never shrinks (default: 100G)."}),
-    (("--system",), {"metavar": "SYSTEM", "help": "aarch64-linux, x86_64-linux; or the path of a NixOS system."}),
-    (("--kernel",), {"metavar": "PATH", "help": "Boot this kernel, with --initrd and --system PATH."}),
-    (("--initrd",), {"metavar": "PATH", "help": "The initrd for --kernel."}),
-    (("--image",), {"metavar": "IMAGE", "help": "Boot this image (`snowshed image list`)."}),
+    (
+        ("--system",),
+        {
+            "metavar": "SYSTEM",
+            "shell_complete": candidates.systems,
+            "help": "aarch64-linux, x86_64-linux; or the path of a NixOS system.",
+        },
+    ),
+    (
+        ("--kernel",),
+        {
+            "metavar": "PATH",
+            "shell_complete": candidates.files,
+            "help": "Boot this kernel, with --initrd and --system PATH.",
+        },
+    ),
+    (("--initrd",), {"metavar": "PATH", "shell_complete": candidates.files, "help": "The initrd for --kernel."}),
+    (
+        ("--image",),
+        {"metavar": "IMAGE", "shell_complete": candidates.images, "help": "Boot this image (`snowshed image list`)."},
+    ),
     (("--port",), {"metavar": "PORT", "help": "SSH on this port of 127.0.0.1 (default: 31222)."}),
-    (("--driver",), {"metavar": "NAME", "help": "What runs the machine (default: auto)."}),
-    (("--accel",), {"metavar": "NAME", "help": "auto, kvm, hvf or tcg (default: auto, by proof)."}),
-    (("--network",), {"metavar": "KIND", "help": "What the guest reaches: nat, restricted or none (default: nat)."}),
+    (
+        ("--driver",),
+        {
+            "metavar": "NAME",
+            "shell_complete": candidates.words(*candidates.DRIVERS),
+            "help": "What runs the machine (default: auto).",
+        },
+    ),
+    (
+        ("--accel",),
+        {
+            "metavar": "NAME",
+            "shell_complete": candidates.words(*candidates.ACCELERATORS),
+            "help": "auto, kvm, hvf or tcg (default: auto, by proof).",
+        },
+    ),
+    (
+        ("--network",),
+        {
+            "metavar": "KIND",
+            "shell_complete": candidates.words(*candidates.NETWORKS),
+            "help": "What the guest reaches: nat, restricted or none (default: nat).",
+        },
+    ),
     (("--idle-timeout",), {"metavar": "MINUTES", "help": "Put it to sleep when unused for so long (default: 0, off)."}),
-    (("--idle-action",), {"metavar": "ACTION", "help": "auto, suspend, pause or stop."}),
+    (
+        ("--idle-action",),
+        {
+            "metavar": "ACTION",
+            "shell_complete": candidates.words(*candidates.IDLE_ACTIONS),
+            "help": "auto, suspend, pause or stop.",
+        },
+    ),
     (("--rosetta/--no-rosetta",), {"default": None, "help": "x86_64 programs through Rosetta (macOS)."}),
     (("--share-nix-store/--no-share-nix-store",), {"default": None, "help": "The host's store, read-only."}),
     (("--verbose",), {"is_flag": True, "default": None, "help": "The guest's console on standard error."}),

@@ -12,6 +12,7 @@ from .remember import last_options
 from .report import gather
 from .start import settled, start
 from .stop import stop
+from .talk import unknown
 
 
 @click.command("restart", short_help="Stop the builder and start it again.")
@@ -30,6 +31,8 @@ def command(invocation: Invocation, /, force: bool, **given: Any) -> int:
     snowshed restart --memory 12GiB                 as before, but for its memory
     """
     paths = invocation.paths
+    if (error := unknown(paths)) is not None:
+        raise error
     options = {**last_options(paths), **layer(given)}
     settled(invocation, options)
     report = gather(paths)

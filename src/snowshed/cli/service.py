@@ -59,6 +59,10 @@ def install(invocation: Invocation, /, always: bool, dry_run: bool, **given: Any
 
     Settings given here are written to its configuration file if there is none yet. Doing it again is how a changed
     port or a new version of snowshed gets into the service.
+
+    \b
+    sudo snowshed service install                   of the system, for everybody
+    snowshed service install                        of your own
     """
     options = layer(given)
     paths, config = _asked_for(invocation, options)
@@ -84,6 +88,10 @@ def uninstall(invocation: Invocation, purge: bool, dry_run: bool) -> int:
 
     Of a builder of the system nothing stays but its disk, which then belongs to root; with --purge not even that. Your
     own builder stays as it is, for `snowshed start`; with --purge it is destroyed.
+
+    \b
+    sudo snowshed service uninstall
+    sudo snowshed service uninstall --purge         and its disk
     """
     name, host = invocation.paths.name, _host()
     home = None if os.geteuid() == 0 else Path.home()
@@ -105,7 +113,12 @@ def uninstall(invocation: Invocation, purge: bool, dry_run: bool) -> int:
 @click.option("--always", is_flag=True, help="As with install.")
 @click.pass_obj
 def show(invocation: Invocation, /, always: bool, **given: Any) -> int:
-    """Print the files that `service install` would write for systemd or launchd, and nothing else."""
+    """Print the files that `service install` would write for systemd or launchd, and nothing else.
+
+    \b
+    snowshed service show
+    sudo snowshed service show -b arm
+    """
     paths, config = _asked_for(invocation, layer(given))
     service = _service(paths, config, always=always)
     if sys.platform == "darwin":

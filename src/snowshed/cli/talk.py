@@ -8,8 +8,9 @@ from typing import Any
 
 from ..control.client import Control, Each
 from ..errors import NotRunning, UserError
-from ..paths import BuilderPaths, state_root
-from ..state import builders, held
+from ..paths import DEFAULT_BUILDER, BuilderPaths
+from ..state import held
+from .known import known_builders
 from .report import note_version
 
 
@@ -30,9 +31,20 @@ def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
         return UserError(f"The builder {paths.name} is just starting or ending.", "Try again in a moment.")
     if paths.state.exists() or paths.name == "default":
         return NotRunning(f"The builder {paths.name} is not running.", f"Start it with `snowshed start{option}`.")
-    near = get_close_matches(paths.name, builders(state_root()), 1)
-    hint = f"Did you mean {near[0]}?" if near else f"`snowshed start{option}` makes one; `snowshed list` shows all."
-    return NotRunning(f"There is no builder called {paths.name}.", hint)
+    return _no_such(paths.name)
+
+
+def unknown(paths: BuilderPaths) -> NotRunning | None:
+    """The error for a name that nothing goes by: neither state nor a configuration. None for every other."""
+    if paths.name == DEFAULT_BUILDER or paths.state.exists() or paths.name in known_builders():
+        return None
+    return _no_such(paths.name)
+
+
+def _no_such(name: str) -> NotRunning:
+    near = get_close_matches(name, known_builders(), 1)
+    hint = f"Did you mean {near[0]}?" if near else f"`snowshed start -b {name}` makes one; `snowshed list` shows all."
+    return NotRunning(f"There is no builder called {name}.", hint)
 
 
 def event_line(event: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from .. import __version__
 from .options import common
@@ -34,10 +35,13 @@ VERBS = {
     "selftest": "Try on this host what could not be tried anywhere else.",
     "image": "Make, list and delete what guests boot from.",
     "config": "Show and check the configuration.",
+    "completion": "Completion of words for your shell.",
+    "man": "The manual page.",
 }
 """In the order of `snowshed --help`. A verb is `command` in the module of its name, unless `_ELSEWHERE`."""
 
 _ELSEWHERE = {
+    "man": "manual:command",
     "suspend": "sleep:suspend",
     "pause": "sleep:pause",
     "resume": "sleep:resume",
@@ -66,6 +70,12 @@ class Verbs(click.Group):
             error.hint = f"Did you mean `snowshed {near[0]}`?" if near else ""  # type: ignore[attr-defined]
             raise error
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs with what they do, and no verb imported for it."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
