@@ -12,6 +12,7 @@ from pathlib import Path
 from fakes.driver import FakeDriver
 
 from snowshed.config import BuilderConfig
+from snowshed.guest import shortage
 from snowshed.paths import BuilderPaths
 from snowshed.ssh.keys import ensure_keys
 from snowshed.supervisor.backoff import Backoff
@@ -21,6 +22,7 @@ from snowshed.supervisor.journal import Journal
 from snowshed.supervisor.launch import Launcher
 from snowshed.supervisor.plan import Source
 from snowshed.supervisor.resting import Resting
+from snowshed.supervisor.shortages import Shortages
 from snowshed.supervisor.suspension import Suspension
 
 
@@ -39,7 +41,9 @@ class Bench:
         self.log = StringIO()
         self.journal = Journal(paths.events, self.log)
         self.leases = Leases(idle_timeout, lambda: tasks.create_task(self.resting.rest()) and None)
-        self.launcher = Launcher(config, paths, source, driver, tasks, self.journal.say)
+        self.shortages = Shortages(lambda: self.builder.guest, self.journal, tasks)
+        hears = {shortage.MARK: self.shortages.hear}
+        self.launcher = Launcher(config, paths, source, driver, tasks, self.journal.say, hears)
         self.builder = Builder(self.launcher, self.leases, self.journal, Suspension(paths), tasks, Backoff(first=0.0))
         self.resting = Resting("auto", self.launcher.capabilities, self.builder, self.leases, self.journal)
 

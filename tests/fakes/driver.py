@@ -37,6 +37,8 @@ class Fate:
     building: int = 0
     builds: tuple[str, ...] = ()
     """Of which the guest tells whoever looks into it."""
+    culprit: str = ""
+    """The guest's answer to whoever asks whose build ran out of memory."""
     silent: set[str] = field(default_factory=set)
     """Of: agent, ssh. They accept, and never answer."""
 
@@ -129,7 +131,7 @@ class FakeVm(Vm):
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._peers: list[socket.socket] = []
         self.paused = restored
-        self._looked = False
+        self._asked = ""
         self.clock_is_set = not restored
         if not restored:
             launch.tasks.create_task(self._boot(), name="fake boot")
@@ -246,6 +248,12 @@ class FakeVm(Vm):
             answer = json.dumps({"return": self._answer(command, request.get("arguments", {}))}).encode()
             writer.write((b"\xff" if command == "guest-sync-delimited" else b"") + answer + b"\n")
 
+    def _says(self) -> str:
+        """What the script prints that was run last."""
+        if look.MARK in self._asked:
+            return look.answer(*self._fate.builds)
+        return self._fate.culprit if look.CULPRIT in self._asked else f"{self._fate.building}\n"
+
     def _answer(self, command: str, arguments: dict[str, Any]) -> Any:
         match command:
             case "guest-sync-delimited" | "guest-sync":
@@ -254,12 +262,12 @@ class FakeVm(Vm):
                 self.clock_is_set = True
                 return {}
             case "guest-exec":
-                self._looked = look.MARK in arguments.get("arg", [""])[-1]
+                self._asked = arguments.get("arg", [""])[-1]
                 return {"pid": 1}
             case "guest-exec-status":
                 from base64 import b64encode
 
-                text = look.answer(*self._fate.builds) if self._looked else f"{self._fate.building}\n"
+                text = self._says()
                 return {"exited": True, "exitcode": 0, "out-data": b64encode(text.encode()).decode()}
             case _:
                 return {}

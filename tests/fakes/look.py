@@ -5,6 +5,9 @@ from __future__ import annotations
 MARK = "head -n1 /proc/stat"
 """By which its script is told from others."""
 
+CULPRIT = "cat /sys/fs/cgroup/builds/memory.max"
+"""The same for the script that asks whose build ran out of memory."""
+
 
 def answer(*builds: str, logs: int = 3) -> str:
     """Of a guest of 1 GiB and 8 GiB in which `builds` have run for ten seconds, each busy for five of them."""

@@ -106,6 +106,7 @@ def from_files(paths: BuilderPaths) -> dict[str, Any]:
         "disk": _disk(paths),
         "memory": memory and {"configured": memory, "resident": None, "guestFree": None},
         "failure": None,
+        "shortages": [],
         "notices": [*_notices(paths), *systems.complaints(wanted[1:], told["lacks"])],
     }
 

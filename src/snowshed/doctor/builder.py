@@ -60,8 +60,9 @@ def state(look: Look) -> Verdict:
     if failure := report.get("failure"):
         last = f" Its last words: {failure['console'][-1]}" if failure["console"] else ""
         return wrong(f"{report['state']}: {failure['message'].rstrip('.')}{last}", failure["hint"])
-    if report["notices"]:
-        return wrong(" ".join(report["notices"]))
+    shortages = {shortage["text"] for shortage in report.get("shortages", ())}  # those are `out_of_memory`'s
+    if notices := [notice for notice in report["notices"] if notice not in shortages]:
+        return wrong(" ".join(notices))
     if not report["running"]:
         hint = f"A connection wakes it; `snowshed resume{look.case.option}` does, and then the guest can be examined."
         return note(f"{report['state']}, and left so", hint, blocks=True)
@@ -203,6 +204,15 @@ def memory(look: Look) -> Verdict:
     return wrong(says) if free < LITTLE_MEMORY else fine(says)
 
 
+def out_of_memory(look: Look) -> Verdict:
+    report = look.fact("report", lambda: _report(look.case))
+    shortages = report.get("shortages", ())
+    recent = [shortage["text"] for shortage in shortages if shortage["text"] in report["notices"]]
+    if recent:
+        return wrong(" ".join(recent).rstrip("."))
+    return fine("no build ran out of it")
+
+
 def way_out(look: Look) -> Verdict:
     config = look.case.config
     if config is not None and config.network != "nat":
@@ -245,6 +255,13 @@ CHECKS = (
         after="login",
     ),
     Check("guest-memory", "memory of the guest", memory, "`snowshed restart --memory 12GiB`.", after="login"),
+    Check(
+        "out-of-memory",
+        "memory of builds",
+        out_of_memory,
+        "More memory: `snowshed restart --memory 12GiB`; or fewer builds at once: `nix.max_jobs = 1`.",
+        after="supervisor",
+    ),
     Check(
         "way-out",
         "network of the guest",

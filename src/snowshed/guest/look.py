@@ -43,9 +43,9 @@ done
 exit 0
 """
 
-_DIRECTORY = re.compile(r"/nix-build-(.+)\.drv-\d+/build$")
+DIRECTORY = re.compile(r"/nix-build-(.+)\.drv-\d+/build$")
 _STAT = re.compile(r"(\d+) \(.*\) \S (.*)")
-_UNFIT = re.compile(r"[^A-Za-z0-9+._?=-]")
+UNFIT = re.compile(r"[^A-Za-z0-9+._?=-]")
 """What no derivation's name has: a build decides on its environment, and a terminal obeys what it is shown."""
 
 
@@ -109,14 +109,14 @@ def _builds(lines: Iterable[str], up: float) -> Iterable[Build]:
         if kind == "own":
             user, _, pid = rest.partition(" ")
             owners[pid] = user
-        elif kind == "dir" and (match := _DIRECTORY.search(rest)):
+        elif kind == "dir" and (match := DIRECTORY.search(rest)):
             names[rest.split()[0]] = match[1]
         elif kind == "name":
             user, _, name = rest.partition(" ")
             names.setdefault(user, name)
         elif (match := _STAT.match(line)) and match[1] in owners:
             processes.setdefault(owners[match[1]], []).append(match[2].split())
-    found = [_build(_UNFIT.sub("?", names.get(user, f"user-{user}"))[:211], its, up) for user, its in processes.items()]
+    found = [_build(UNFIT.sub("?", names.get(user, f"user-{user}"))[:211], its, up) for user, its in processes.items()]
     return sorted(found, key=lambda build: -build.seconds)
 
 

@@ -115,6 +115,21 @@ class Failure(msgspec.Struct, frozen=True):
     console: tuple[str, ...] = ()
 
 
+class Shortage(msgspec.Struct, frozen=True):
+    """Memory that ran out in the guest at `at` (seconds since the epoch); `text` says so to people.
+
+    Its kernel ended `process`, which held `held` bytes, of the derivation named `build` (empty: of no build, or nobody
+    knows which). All builds together may hold `limit` bytes (0: nobody knows).
+    """
+
+    at: float
+    text: str
+    build: str
+    process: str
+    held: int
+    limit: int
+
+
 class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The state of a builder, as `snowshed status --json` prints it. Times are seconds since the epoch.
 
@@ -153,6 +168,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     disk: DiskUse | None = None
     memory: MemoryUse | None = None
     failure: Failure | None = None
+    shortages: tuple[Shortage, ...] = ()
     notices: tuple[str, ...] = ()
 
 

@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from ..config import BuilderConfig
 from ..drivers.base import Capabilities, Driver, Launch, Vm
@@ -48,7 +49,9 @@ class Launcher:
         driver: Driver,
         tasks: asyncio.TaskGroup,
         say: Callable[[str], None],
+        hears: Mapping[str, Callable[[str], None]] = MappingProxyType({}),
     ) -> None:
+        """`hears`: who is called with what follows a mark on a line of the guest's console."""
         self.config = config
         self.paths = paths
         self.source = source
@@ -56,6 +59,7 @@ class Launcher:
         self.notes = Notes(paths.guest_notes)
         self._tasks = tasks
         self._say = say
+        self._hears = hears
 
     def spec(self) -> MachineSpec:
         """The machine as it would be started now."""
@@ -117,7 +121,7 @@ class Launcher:
         lock = await self._vm_lock()
         stages = Stages(reached)
         echo = sys.stderr.buffer if self.config.verbose else None
-        marks = {contract().stage_mark: stages.announce, contract().fact_mark: self.notes.hear}
+        marks = {contract().stage_mark: stages.announce, contract().fact_mark: self.notes.hear, **self._hears}
         console = Console(self.paths.console_log, marks, echo)
         try:
             launch = Launch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from .forwarder import Forwarder
 from .idle import Leases
 from .launch import Launcher
 from .resting import Resting
+from .shortages import Shortages
+
+RECENT = 12 * 3600.0
+"""Seconds for which a shortage of memory is pointed out: to whoever comes back from lunch, not for ever."""
 
 
 class Reporter:
@@ -30,6 +35,7 @@ class Reporter:
         forwarder: Forwarder,
         leases: Leases,
         resting: Resting,
+        shortages: Shortages,
         capabilities: Capabilities,
         port: int,
     ) -> None:
@@ -38,6 +44,7 @@ class Reporter:
         self._forwarder = forwarder
         self._leases = leases
         self._resting = resting
+        self._shortages = shortages
         self._capabilities = capabilities
         self._port = port
 
@@ -78,7 +85,8 @@ class Reporter:
             disk=disk_use(self._launcher.paths.disk),
             memory=await self._memory(),
             failure=builder.failure,
-            notices=systems.complaints(config.systems[1:], told.lacks),
+            shortages=self._shortages.known,
+            notices=(*systems.complaints(config.systems[1:], told.lacks), *self._recent_shortages()),
         )
 
     @property
@@ -90,6 +98,9 @@ class Reporter:
     def _idle(self) -> Idle:
         action, reason = self._resting.action
         return Idle(self._leases.timeout, action, self._resting.wanted, reason, self._leases.remaining)
+
+    def _recent_shortages(self) -> list[str]:
+        return [shortage.text for shortage in self._shortages.known if time.time() - shortage.at < RECENT]
 
     async def _memory(self) -> MemoryUse:
         resident = None

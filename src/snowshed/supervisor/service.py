@@ -14,6 +14,7 @@ from ..config import BuilderConfig
 from ..control.server import ControlServer
 from ..drivers.base import Driver
 from ..errors import SnowshedError
+from ..guest import shortage
 from ..paths import BuilderPaths
 from ..state import leave_runtime
 from . import hostclock, metrics
@@ -29,6 +30,7 @@ from .report import Reporter
 from .requests import Requests
 from .resting import Resting
 from .sampling import Sampler
+from .shortages import Shortages
 from .suspension import Suspension
 from .tally import Tally
 from .watchdog import Watchdog
@@ -89,13 +91,22 @@ class Service:
     def _assemble(self, machines: asyncio.TaskGroup) -> None:
         self._journal = journal = Journal(self._paths.events)
         self._leases = Leases(self._config.idle.timeout, lambda: self._rest(machines))
-        self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say)
+        shortages = Shortages(lambda: self._builder.guest, journal, machines)
+        hears = {shortage.MARK: shortages.hear}
+        self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say, hears)
         capabilities = self._launcher.capabilities()
         self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
         self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True), on_change=self._stir)
         self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
         self._reporter = Reporter(
-            self._launcher, self._builder, self._forwarder, self._leases, self._resting, capabilities, self._port
+            self._launcher,
+            self._builder,
+            self._forwarder,
+            self._leases,
+            self._resting,
+            shortages,
+            capabilities,
+            self._port,
         )
         self._sampler = Sampler(self._builder, self._forwarder, self._reporter.report, machines)
         self._tally = Tally(self._builder.state)
