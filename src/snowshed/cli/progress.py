@@ -7,7 +7,6 @@ for programs (`--json`) the supervisor's own events, an object a line, and one o
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ STAGES = ("image", "boot", "disk", "sshd", "nix")
 """Of a start, in the order in which they are reached."""
 
 LABELS = {
-    "image": "Making the image",
+    "image": "Preparing the image",
     "boot": "Booting Linux",
     "disk": "Preparing the disk",
     "sshd": "Starting SSH",
@@ -108,7 +107,7 @@ class Objects:
         self._told: tuple[str, int] | None = None
 
     def event(self, event: dict[str, Any]) -> None:
-        print(json.dumps(event), file=self._stream, flush=True)
+        _print_object(event, self._stream)
 
     def moved(self, work: str, fraction: float | None = None) -> None:
         """Every hundredth is enough."""
@@ -123,6 +122,7 @@ class Bar:
 
     def __init__(self, live: Live, doing: str) -> None:
         self._live = live
+        self._doing = doing
         self._open = list(STAGES)
         self._task = live.add_task(doing, total=None, note="")
 
@@ -140,7 +140,7 @@ class Bar:
             self._live.update(self._task, description=DOING[event["state"]], total=None, note="")
 
     def moved(self, work: str, fraction: float | None = None) -> None:
-        self._fill(f"{LABELS['image']}: {work}", fraction)
+        self._fill(f"{self._doing}: {work}", fraction)
 
     def _fill(self, text: str, fraction: float | None) -> None:
         if fraction is None:
@@ -186,9 +186,15 @@ def progress(doing: str, how: How = How.PLAIN, stream: TextIO | None = None) -> 
 def done(text: str, how: How, **facts: Any) -> None:
     """Say that it is done: `text` for people, `facts` beside it for programs."""
     if how is How.JSON:
-        print(json.dumps({"at": time.time(), "kind": "done", "text": text, **facts}), flush=True)
+        _print_object({"at": time.time(), "kind": "done", "text": text, **facts}, sys.stdout)
     elif how is not How.QUIET:
         note(text)
+
+
+def _print_object(about: dict[str, Any], stream: TextIO) -> None:
+    import json  # here: every verb imports this module
+
+    print(json.dumps(about), file=stream, flush=True)
 
 
 def bar_on(console: Console, clock: Callable[[], float] = time.monotonic) -> Live:

@@ -20,7 +20,7 @@ from ..units import format_duration
 from .images import image_for
 from .launch import Supervisor, ended_like_ctrl_c
 from .options import Invocation, common, layer, settings, waiting
-from .progress import How, Progress, done, progress
+from .progress import LABELS, How, Progress, done, progress
 from .remember import implied, remember_options
 from .render import note
 from .report import ASLEEP, note_version
@@ -65,7 +65,7 @@ def start(invocation: Invocation, options: Layer, *, wait: bool = True) -> int:
     supervisor = Supervisor(paths)
     try:
         prepare(paths)
-        with ended_like_ctrl_c(), _console(paths, config.verbose), progress("Looking for the image", how) as shown:
+        with ended_like_ctrl_c(), _console(paths, config.verbose), progress(LABELS["image"], how) as shown:
             report = _bring_up(paths, config, supervisor, shown, wait=wait)
     except BaseException:
         supervisor.take_back()

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from .. import __version__
 from .options import common
@@ -71,8 +70,10 @@ class Verbs(click.Group):
             raise error
         return super().resolve_command(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """The verbs with what they do, and no verb imported for it."""
+        from click.shell_completion import CompletionItem
+
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
         return [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]

@@ -99,7 +99,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         monkeypatch.setenv("COLUMNS", str(columns))
         stream = Terminal()
         screens = []
-        with progress("Looking for the image", stream=stream) as shown:
+        with progress("Preparing the image", stream=stream) as shown:
             for step in steps:
                 step(shown)
                 shown._live.refresh()  # type: ignore[attr-defined]
@@ -129,8 +129,8 @@ def test_a_start_fills_a_bar_and_leaves_nothing_behind(look: Callable[..., list[
         heard(stage("disk")),
         heard(stage("nix")),
     )
-    assert "Looking for the image" in screens[0]
-    assert ("Making the image: packages" in screens[1], "25%" in screens[1]) == (True, True)
+    assert "Preparing the image" in screens[0]
+    assert ("Preparing the image: packages" in screens[1], "25%" in screens[1]) == (True, True)
     assert ("Booting Linux" in screens[2], "1/5" in screens[2]) == (True, True)
     assert ("Preparing the disk" in screens[3], "2/5" in screens[3]) == (True, True)
     assert ("Preparing the disk" in screens[4], "3/5" in screens[4]) == (True, True)
