@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import SnowshedError
 from ..guest.look import Look
 from ..model.wire import Report, RunningBuild, Sample
 from .builder import Builder
 from .forwarder import Forwarder
+from .guest import LiveGuest
 
 SHORTEST = 0.25
 """Seconds between two samples, however much happens."""
@@ -95,20 +95,18 @@ class Sampler:
             self._seen = None
             return None
         if self._looking is None and time.monotonic() - self._seen_at > FRESH:
-            self._looking = self._tasks.create_task(self._look(), name="look into the guest")
+            self._looking = self._tasks.create_task(self._look(guest), name="look into the guest")
         if self._looking is not None:
             await asyncio.wait((self._looking,), timeout=PATIENCE)
         return self._seen if time.monotonic() - self._seen_at < STALE else None
 
-    async def _look(self) -> None:
-        guest = self._builder.guest
-        assert guest is not None
+    async def _look(self, guest: LiveGuest) -> None:
         try:
             self._seen = await guest.look()
             self._built = self._seen.logs
             self._seen_at = time.monotonic()
-        except (SnowshedError, OSError, ValueError):
-            pass  # the watchdog is there for guests that do not answer
+        except Exception:  # whatever a guest answers or does not: the watchdog is there for that
+            pass
         finally:
             self._looking = None
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from fakes import look
 from fakes.bench import Bench, bench
 
 from snowshed.model.lifecycle import State
@@ -103,6 +104,15 @@ async def test_what_happens_is_shown_at_once(tmp_path: Path) -> None:
 async def until(watching: AsyncIterator[Sample], state: str, seen: list[str]) -> None:
     while seen[-1] != state:
         seen.append((await anext(watching)).report.state)
+
+
+async def test_a_guest_that_talks_nonsense_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with sampled(tmp_path) as (b, sampler, _):
+        await up(b)
+        for nonsense in ("", "cpu\n", look.answer("x").partition(" (sh)")[0] + " (sh) S 1 2", "own\x00"):
+            monkeypatch.setattr(look, "answer", lambda *_, nonsense=nonsense: nonsense)
+            monkeypatch.setattr(sampler, "_seen_at", 0.0)
+            assert (await sampler.sample()).builds is None
 
 
 async def test_a_guest_that_does_not_answer_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
