@@ -22,7 +22,12 @@ pkgs.buildPythonPackage {
     ];
   };
 
-  build-system = [ pkgs.hatchling ];
+  # the last two make the manual page: hatch_build.py
+  build-system = [
+    pkgs.hatchling
+    pkgs.click
+    pkgs.msgspec
+  ];
   dependencies = [
     pkgs.click
     pkgs.msgspec

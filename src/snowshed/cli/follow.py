@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from ..control.client import Control
+from ..control.client import Control, Gone
 from ..errors import NotRunning, SnowshedError, UserError
 from ..paths import BuilderPaths
 from .figures import Figures
@@ -90,7 +90,7 @@ class Following:
                 control.request("watch", each=each, silence=self._interval + SILENCE, interval=self._interval)
         except _EndedError:
             pass
-        except NotRunning:
+        except (NotRunning, Gone):
             self._tell(paths.name, "report", from_files(paths))
         except SnowshedError as error:
             self._tell(paths.name, "report", self._asked(paths, error))
