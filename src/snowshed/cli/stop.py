@@ -46,7 +46,8 @@ def command(invocation: Invocation, force: bool, grace: float | None) -> int:
 
 def stop(paths: BuilderPaths, *, force: bool = False, grace: float | None = None, how: How = How.PLAIN) -> bool:
     """Stop the builder and return when its supervisor is gone; False if there was none. Raises `SnowshedError`."""
-    if not held(paths.supervisor_lock):
+    # the lock of a builder of the system is not everybody's to look at; its control socket is
+    if not held(paths.supervisor_lock) and not paths.control.exists():
         return False
     with progress("Stopping it", how) as shown:
         return _stop(paths, shown, force=force, grace=grace)
