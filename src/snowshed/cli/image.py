@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import signal
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ..config import Host
 from ..errors import UserError
-from ..images import apt, debian, importing, store
+from ..images import store, upkeep
 from ..images.store import Image
-from ..model.machine import Arch, arch_of_system
-from ..units import format_size
-from . import candidates
+from ..units import counted, format_size
+from . import candidates, image_make
 from .options import Invocation, common, waiting
-from .progress import How, done, progress
+from .progress import How, progress
 from .render import note, out, table
 
 
@@ -38,77 +33,8 @@ def command() -> None:
     """
 
 
-@command.command("build")
-@common
-@click.option(
-    "--system",
-    metavar="SYSTEM",
-    shell_complete=candidates.words(*candidates.SYSTEMS),
-    help="aarch64-linux or x86_64-linux (default: like this machine).",
-)
-@click.option("--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian.")
-@click.option(
-    "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
-)
-@click.option("--efi", is_flag=True, help="A raw disk that UEFI firmware boots, for krunkit and other programs.")
-@click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
-@waiting
-@click.pass_obj
-def build(invocation: Invocation, system: str | None, suite: str, mirror: str, efi: bool, if_missing: bool) -> int:
-    """Make the image from Debian's packages as they are now, and print its folder.
-
-    Needs no root. If the same packages made an image before, that one is the result.
-
-    \b
-    snowshed image build                            what `start` makes by itself
-    snowshed image build --efi                      disk.img in the folder that it prints boots anywhere
-    """
-    arch = arch_of_system(system) if system else _own_arch()
-    there = store.newest(arch, current=True, efi_disk=efi) if if_missing else None
-    if there is not None:
-        return _built(f"{there.name}: there already.", there, invocation.how)
-    began = time.monotonic()
-    with _terminated_as_interrupted(), progress("Making the image", invocation.how) as shown:
-        built = debian.build(arch, suite, mirror, shown.moved, efi_disk=efi)
-    if built.stale_lists:
-        note("The mirror could not be reached; the package lists of the last time were used.")
-    how = f"made in {time.monotonic() - began:.1f} s" if built.fresh else "there already"
-    facts = f"{format_size(built.image.size)}, {len(built.image.manifest.packages)} packages"
-    return _built(f"{built.image.name} ({facts}): {how}.", built.image, invocation.how)
-
-
-def _built(text: str, image: Image, how: How) -> int:
-    done(text, how, name=image.name, path=str(image.path))
-    if how is not How.JSON:
-        out(str(image.path))
-    return 0
-
-
-@command.command("import")
-@common
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--system", metavar="SYSTEM", help="aarch64-linux or x86_64-linux (default: what its boot loader is for)."
-)
-@waiting
-@click.pass_obj
-def import_disk(invocation: Invocation, file: Path, system: str | None) -> int:
-    """Make an image of a raw disk that boots by UEFI, and print its folder.
-
-    Each builder runs from a copy of its own, which shares its blocks where the file system can, and grows to
-    --disk-size. The guest on it has to keep snowshed's guest contract, as NixOS of `nix build .#vm-image` does.
-
-    \b
-    snowshed image import nixos.raw
-    snowshed start --image NAME                     NAME is what `import` said, or the beginning of it
-    """
-    arch = arch_of_system(system) if system else None
-    with _terminated_as_interrupted(), progress("Importing the disk", invocation.how) as shown:
-        image, fresh = importing.import_disk(file, arch, shown.moved)
-    how = "imported" if fresh else "there already"
-    facts = f"{format_size(image.size)}, {image.manifest.system}"
-    text = f"{image.name} ({facts}): {how}. `snowshed start --image {image.name}` starts a builder from it."
-    return _built(text, image, invocation.how)
+for _verb in (image_make.build, image_make.upgrade, image_make.import_disk):
+    command.add_command(_verb)
 
 
 @command.command("list")
@@ -168,11 +94,80 @@ def remove(names: tuple[str, ...], force: bool) -> int:
     return 0
 
 
-def _own_arch() -> Arch:
-    arch = Host.this().arch
-    if arch is None:
-        raise UserError("There is no image for a machine like this one.", "Choose one with --system.")
-    return arch
+@command.command("verify")
+@common
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=candidates.images)
+@waiting
+@click.pass_obj
+def verify(invocation: Invocation, names: tuple[str, ...]) -> int:
+    """Read images, all of them or those named, and say which are not as they were made.
+
+    The exit status is 1 where one is damaged.
+
+    \b
+    snowshed image verify
+    snowshed image verify x86_64-9dd3 --json
+    """
+    images = [store.find(name) for name in names] or store.images()
+    damaged = False
+    for image in images:
+        with progress(f"Reading {image.name}", invocation.how) as shown:
+            problems = upkeep.damage(image, shown.moved)
+        damaged = damaged or bool(problems)
+        _say_whole(image, problems, invocation.how)
+    if not images:
+        note("There is no image yet.")
+    return int(damaged)
+
+
+def _say_whole(image: Image, problems: list[str], how: How) -> None:
+    if how is How.JSON:
+        out(json.dumps({"kind": "verified", "name": image.name, "damage": problems}))
+    elif problems:
+        note(f"{image.name} is damaged: {'; '.join(problems)}.")
+        again = "a start makes it anew" if image.manifest.recipe else "import it again"
+        note(f"  Delete it with `snowshed image rm --force {image.name}`; {again}.")
+    elif how is not How.QUIET:
+        note(f"{image.name} is whole.")
+
+
+@command.command("prune")
+@common
+@click.option("--all", "imported", is_flag=True, help="Also imported images, which only their file brings back.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: what is gone. Needs --yes.")
+def prune(imported: bool, yes: bool, as_json: bool) -> int:
+    """Delete the images that no builder uses, after saying which and how much that is.
+
+    A builder uses the image that it runs from, that it was last started from, or that its disk is a copy of. The
+    downloaded packages stay.
+
+    \b
+    snowshed image prune
+    snowshed image prune --all --yes
+    """
+    doomed = upkeep.unused(store.images(), imported=imported)
+    total = sum(image.taken for image in doomed)
+    if doomed and not yes:
+        note(table([(f"  {image.name}", image.manifest.system, format_size(image.taken)) for image in doomed]))
+        if not _agreed(f"Delete {counted(len(doomed), 'image')}, {format_size(total)}?"):
+            note("Nothing was deleted.")
+            return 1
+    for image in doomed:
+        store.remove(image)
+    if as_json:
+        out(json.dumps({"removed": [image.name for image in doomed], "bytes": total}))
+    elif doomed:
+        note(f"{counted(len(doomed), 'image')} deleted; {format_size(total)} are free again.")
+    else:
+        note("Every image here is used by a builder, or was imported." if store.images() else "There is no image here.")
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("This deletes images, and nobody is there to be asked.", "Say it with --yes.")
+    return click.confirm(question, err=True)
 
 
 def _facts(image: Image) -> dict[str, Any]:
@@ -202,13 +197,3 @@ def _row(image: Image) -> tuple[str, ...]:
 
 def _when(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the block like Ctrl-C does: what it had begun is cleared away."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..control.client import Control
 from ..errors import NotRunning
+from ..images import freshness
 from ..model import systems
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder, state_root
 from ..state import builders, held
@@ -67,9 +68,25 @@ def gather(paths: BuilderPaths) -> dict[str, Any]:
     try:
         with Control(paths.control) as control:
             report: dict[str, Any] = control.request("status")
-            return report
     except NotRunning:
-        return from_files(paths)
+        report = from_files(paths)
+    return _with_age(report, paths)
+
+
+def _with_age(report: dict[str, Any], paths: BuilderPaths) -> dict[str, Any]:
+    """`report`, with a notice where the builder's image is older than what Debian was known to have."""
+    folder = last_image(paths)
+    if folder and (notice := freshness.sentence(Path(folder), paths.name)):
+        report["notices"] = [*report["notices"], notice]
+    return report
+
+
+def last_image(paths: BuilderPaths) -> str:
+    """The directory of the image that the builder was last started from; empty where it boots a closure, or none."""
+    try:
+        return str(json.loads(paths.last_config.read_text())["image"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def from_files(paths: BuilderPaths) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import os
 import resource
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from .. import paths
 from ..config import BuilderConfig
 from ..errors import SnowshedError
+from ..images import freshness
 from ..model.machine import EfiBoot, LinuxBoot, MachineSpec
 from ..network import ports
 from ..state import held
@@ -21,6 +23,8 @@ from .look import Case, Look
 
 LITTLE_SPACE = 10 * GIB
 TOO_LITTLE_SPACE = 1 * GIB
+ASKED_LONG_AGO = 30
+"""Days after which nobody knows any more whether an image is up to date."""
 ENOUGH_FILES = 1024
 """A connection takes two descriptors, and Nix opens one for every build and copy."""
 
@@ -152,13 +156,25 @@ def image(look: Look) -> Verdict:
     """An image to boot from, or what makes one."""
     found = look.fact("image", lambda: _image(look.case))
     if found["name"]:
-        return fine(found["name"])
+        return _age(found)
     if found["missing"]:
         return wrong(
             f"there is no image yet, and making one needs {', '.join(found['missing'])}",
             "Install them (Debian: `apt install apt erofs-utils debian-archive-keyring`), or give --image.",
         )
     return note("none yet; the first start makes one, in about ten seconds, from 150 MB of Debian packages")
+
+
+def _age(found: dict[str, Any]) -> Verdict:
+    """What is known of newer packages: it is read, and nobody is asked."""
+    if older := found.get("older"):
+        return wrong(f"{found['name']}. {older.rstrip('.')}", level=Level.WARNING)
+    if not found.get("asked"):
+        return fine(found["name"])
+    if found["days"] > ASKED_LONG_AGO:
+        says = f"{found['name']}; whether Debian has newer packages was last asked on {found['asked']}"
+        return note(says, "`snowshed image upgrade --check` asks.")
+    return fine(f"{found['name']}, as new as Debian on {found['asked']}")
 
 
 def _image(case: Case) -> dict[str, Any]:
@@ -170,7 +186,11 @@ def _image(case: Case) -> dict[str, Any]:
         return {"name": f"direct boot of {config.kernel}", "missing": []}
     found = store.find(config.image) if config.image else store.newest(config.arch, current=True)
     tools = [tool for tool in ("apt-get", "dpkg-deb", "mkfs.erofs") if shutil.which(tool, path=_PATH) is None]
-    return {"name": found.name if found else "", "missing": tools}
+    if found is None:
+        return {"name": "", "missing": tools}
+    answer = freshness.last_answer(found.manifest.system, found.manifest.suite)
+    age = {"asked": freshness.day(answer.asked), "days": int((time.time() - answer.asked) / 86400)} if answer else {}
+    return {"name": found.name, "missing": tools, "older": freshness.sentence(found.path, case.builder), **age}
 
 
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

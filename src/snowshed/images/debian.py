@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..guest.contract import contract
 from ..model.machine import Arch
 from ..units import MIB
-from . import efi, initrd, recipe, rootfs, store, workshop
+from . import efi, freshness, initrd, recipe, rootfs, store, workshop
 from . import manifest as manifests
 from .apt import DEFAULT_SUITE, Package, PrivateApt
 from .manifest import EfiImage, LinuxImage, Manifest, PackageName
@@ -49,6 +49,8 @@ def build(
         report("package lists")
         up_to_date = apt.update()
         packages = resolve(apt, efi_disk=efi_disk)
+        if up_to_date and not efi_disk:
+            remember(arch, suite, packages)
         digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
         target = paths.images_root() / store.name_of(arch, digest)
         existing = store.load(target)
@@ -69,6 +71,12 @@ def resolve(apt: PrivateApt, *, efi_disk: bool = False) -> list[Package]:
     if efi_disk:
         packages += [p for p in apt.resolve([efi.STUB]) if p.name == efi.STUB]
     return packages
+
+
+def remember(arch: Arch, suite: str, packages: Sequence[Package]) -> None:
+    """Write down that this is what Debian has now."""
+    digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
+    freshness.remember(arch.nix_system, suite, freshness.versions(packages), store.name_of(arch, digest))
 
 
 def make(

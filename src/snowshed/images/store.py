@@ -6,7 +6,10 @@ renamed when they are complete.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -156,7 +159,10 @@ def _of_arch(image: Image, arch: Arch) -> Image:
 
 
 def remove(image: Image, *, force: bool = False) -> None:
-    """Delete `image`. Raises `UserError` where a builder of this user was last started from it, unless `force`."""
+    """Delete `image`. Raises `UserError` where a builder runs from it, or one of this user was last started from it,
+    unless `force`."""
+    if not force and is_held(image):
+        raise UserError(f"A builder runs from the image {image.name}.", "`snowshed list` shows them.")
     users = [] if force else builders_using(image)
     if users:
         raise UserError(
@@ -168,6 +174,30 @@ def remove(image: Image, *, force: bool = False) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
     image.path.rename(doomed)
     shutil.rmtree(doomed)
+
+
+def hold(folder: Path) -> int:
+    """Let everybody see that somebody runs from the image in `folder`, until the descriptor is closed, if only by our
+    end. Who looks (`is_held`) keeps us waiting for an instant at most."""
+    descriptor = os.open(folder / manifests.NAME, os.O_RDONLY | os.O_CLOEXEC)
+    with suppress(OSError):  # on a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_held(image: Image) -> bool:
+    """Whether anybody runs from `image` now, wherever they keep their state."""
+    try:
+        descriptor = os.open(image.path / manifests.NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def builders_using(image: Image) -> list[str]:

@@ -17,7 +17,7 @@ from ..config import BuilderConfig
 from ..control.server import listen
 from ..drivers import registry
 from ..errors import SnowshedError, UserError
-from ..images import own_disk
+from ..images import own_disk, store
 from ..paths import BuilderPaths
 from ..ssh.keys import ensure_keys, write_ssh_config
 from ..state import prepare, prepare_runtime
@@ -79,6 +79,8 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     driver = registry.load(name)
     driver.chosen = reason
     source = _source(order)
+    if order.image:
+        store.hold(Path(order.image))  # until we end
     own_disk.check(paths, source.name if source.efi else "")
     mac, machine_id = identity(paths.mac, paths.machine_id)
     for problem in driver.check(machine_spec(config, paths, source, mac=mac, machine_id=machine_id)):

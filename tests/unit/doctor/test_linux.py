@@ -44,6 +44,21 @@ def test_a_healthy_host() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("about", "level", "says"),
+    [
+        ({}, Level.FINE, "x86_64-1"),
+        ({"older": "", "asked": "2026-11-24", "days": 3}, Level.FINE, "x86_64-1, as new as Debian on 2026-11-24"),
+        ({"older": "", "asked": "2026-11-24", "days": 31}, Level.NOTE, "was last asked on 2026-11-24"),
+        ({"older": "It is older: 3 are newer.", "asked": "2026-11-24", "days": 3}, Level.WARNING, "3 are newer"),
+    ],
+)
+def test_the_age_of_the_image(about: dict[str, Any], level: Level, says: str) -> None:
+    found = findings(facts={"image": {"name": "x86_64-1", "missing": [], **about}})["image"]
+    assert found.level is level
+    assert says in found.detail
+
+
 ILLNESSES: dict[str, tuple[dict[str, Any], str, Level, str]] = {
     "no user namespaces on Ubuntu": (
         {
