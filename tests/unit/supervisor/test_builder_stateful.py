@@ -171,6 +171,8 @@ class BuilderLife(RuleBasedStateMachine):
                 await asyncio.gather(*self.wishes, return_exceptions=True)
                 while any(c.connected_at is None and not c.task.done() for c in self.clients):
                     await asyncio.sleep(0.001)
+                while self.bench.builder._waking is not None:  # of somebody who gave up; whoever comes joins it
+                    await asyncio.sleep(0.001)
                 await self._spin(50)
             self.wishes.clear()
             self.clients = [client for client in self.clients if not client.task.done()]
