@@ -75,7 +75,7 @@ def _panel(figures: Figures, width: int, marks: str, now: float) -> Panel:
     grid.add_column(min_width=LABEL, style="dim", no_wrap=True)
     room = 0 if width < NARROW else min(WIDEST_GRAPH, (width - LABEL - 6) // 2)
     if room:
-        grid.add_column(width=room, no_wrap=True, style="cyan")
+        grid.add_column(min_width=room, max_width=room, no_wrap=True, style="cyan")
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for label, line, words in _lines(figures, room, marks, now):
         grid.add_row(label, *([line] if room else []), words)
@@ -138,7 +138,7 @@ def _rest(report: dict[str, Any], now: float) -> str:
     if not idle or not idle["timeout"]:
         return since
     if idle["remaining"] is None:
-        return f"{since}; {idle['action']} {format_duration(idle['timeout'])} after its last use"
+        return f"{since}; {idle['action']} after {format_duration(idle['timeout'])} unused"
     return f"{since}; {idle['action']} in {format_duration(idle['remaining'])}"
 
 

@@ -57,6 +57,15 @@ def test_a_busy_builder(busy: Figures) -> None:
         assert words in text, text
 
 
+def test_graphs_stay_whole_whatever_is_beside_them(busy: Figures) -> None:
+    idle = {"timeout": 10800.0, "action": "suspend", "wanted": "auto", "reason": "", "remaining": None}
+    busy.report = {**busy.report, "idle": idle, "connections": 1234567, "held": 7654321, "startedAt": 1.0}
+    text = shown([busy], width=80)
+    assert "suspend after 3" in text
+    disk = next(line for line in text.splitlines() if " disk " in line)
+    assert "▁ 3 GiB of" in disk
+
+
 def test_the_ones_that_rest_have_a_line_each(busy: Figures, asleep: Figures) -> None:
     lines = shown([busy, asleep]).splitlines()
     assert lines[-1].split()[:2] == ["intel", "suspended"]
