@@ -33,7 +33,7 @@ def command() -> None:
     """
 
 
-for _verb in (image_make.build, image_make.upgrade, image_make.import_disk):
+for _verb in (image_make.build, image_make.fetch, image_make.upgrade, image_make.import_disk, image_make.export):
     command.add_command(_verb)
 
 

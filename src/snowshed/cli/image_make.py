@@ -12,7 +12,8 @@ import click
 
 from ..config import Host
 from ..errors import UserError
-from ..images import apt, debian, importing, store, upkeep
+from ..images import apt, debian, importing, packed, released, store, upkeep
+from ..images.manifest import describe
 from ..images.store import Image
 from ..images.upkeep import Upgrade
 from ..model.machine import Arch, arch_of_system
@@ -96,6 +97,57 @@ def import_disk(invocation: Invocation, file: Path, system: str | None) -> int:
     facts = f"{format_size(image.size)}, {image.manifest.system}"
     text = f"{image.name} ({facts}): {how}. `snowshed start --image {image.name}` starts a builder from it."
     return _built(text, image, invocation.how)
+
+
+@click.command("fetch")
+@common
+@_system("like this machine")
+@click.option("--url", metavar="URL", default="", help="Another image than the released one, with --sha256.")
+@click.option("--sha256", metavar="HASH", default="", help="Of what lies there, as `sha256sum` or Nix writes it.")
+@waiting
+@click.pass_obj
+def fetch(invocation: Invocation, system: str | None, url: str, sha256: str) -> int:
+    """Download the image that was released with this version of snowshed, and print its folder.
+
+    It is for machines that can build none: a Mac without Nix, a Linux without apt. With --url it gets what `image
+    export` wrote, or a raw disk as `image import` takes it. Nothing counts before its hash is right, and a download
+    that was interrupted goes on where it ended.
+
+    \b
+    snowshed image fetch
+    snowshed image fetch --url https://example.org/nixos.raw --sha256 HASH
+    """
+    if url or sha256:
+        source = released.named(url, sha256)
+    else:
+        source = released.pinned(arch_of_system(system) if system else _own_arch())
+    with _terminated_as_interrupted(), progress("Fetching the image", invocation.how) as shown:
+        image, fresh = released.fetch(source, shown.moved)
+    how = "fetched" if fresh else "there already"
+    return _built(f"{image.name} ({format_size(image.size)}): {how}.", image, invocation.how)
+
+
+@click.command("export")
+@common
+@click.argument("name", shell_complete=candidates.images)
+@click.argument("file", type=click.Path(path_type=Path))
+@waiting
+@click.pass_obj
+def export(invocation: Invocation, name: str, file: Path) -> int:
+    """Write an image into one file, for a machine that can build none, and print the file's SHA-256.
+
+    \b
+    snowshed image export x86_64-9dd3 image.tar
+    snowshed image fetch --url file:///Volumes/stick/image.tar --sha256 HASH
+    """
+    image = store.find(name)
+    with _terminated_as_interrupted(), progress("Writing the file", invocation.how) as shown:
+        packed.pack(image, file, shown.moved)
+    digest = describe(file).sha256
+    done(f"{image.name} is in {file} ({format_size(file.stat().st_size)}).", invocation.how, sha256=digest)
+    if invocation.how is not How.JSON:
+        out(digest)
+    return 0
 
 
 @click.command("upgrade")

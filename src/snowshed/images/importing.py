@@ -17,9 +17,11 @@ from .progress import Report, silent
 STAGE = "copy"
 
 
-def import_disk(file: Path, arch: Arch | None = None, report: Report = silent) -> tuple[store.Image, bool]:
+def import_disk(
+    file: Path, arch: Arch | None = None, report: Report = silent, origin: str = ""
+) -> tuple[store.Image, bool]:
     """The raw disk image `file` as an image for `arch` (None: what its boot loader is for), and whether it is a new
-    one.
+    one. `origin` is what it was called where it came from, by default the file's name.
 
     Raises `UserError` for what is no such disk, and where there is no room.
     """
@@ -42,7 +44,7 @@ def import_disk(file: Path, arch: Arch | None = None, report: Report = silent) -
                 created=int(time.time()),
                 boot=EfiImage(),
                 files={manifests.DISK: ImageFile(facts.size, digest)},
-                origin=file.name,
+                origin=origin or file.name,
             )
             workshop.publish(place, target, manifest)
     return store.Image(target, manifest), True

@@ -130,8 +130,9 @@ def ensure(arch: Arch, wanted: str = "", report: Report = silent, *, efi_disk: b
     """The image that a builder for `arch` boots: `wanted` (as in `find`), else the newest that this version's recipe
     made, and where there is none it is built; `efi_disk`: one that firmware boots.
 
-    Where it cannot be built (no apt, no network), an older image that keeps the same contract does. Raises `UserError`
-    for a wanted one that is not there or of another architecture, and what `debian.build` raises.
+    Where it cannot be built (no apt, no network), the one that was released with this version is fetched; else an
+    older image that keeps the same contract does. Raises `UserError` for a wanted one that is not there or of another
+    architecture, and what `debian.build` and `released.fetch` raise.
     """
     from . import debian
 
@@ -143,10 +144,19 @@ def ensure(arch: Arch, wanted: str = "", report: Report = silent, *, efi_disk: b
     try:
         return debian.build(arch, report=report, efi_disk=efi_disk).image
     except UserError:
+        if (released := _released(arch, report, efi_disk=efi_disk)) is not None:
+            return released
         older = newest(arch, current=False, efi_disk=efi_disk)
         if older is None:
             raise
         return older
+
+
+def _released(arch: Arch, report: Report, *, efi_disk: bool) -> Image | None:
+    from . import released
+
+    source = None if efi_disk else released.known(arch)
+    return released.fetch(source, report)[0] if source is not None else None
 
 
 def _of_arch(image: Image, arch: Arch) -> Image:
