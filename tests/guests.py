@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from specs import Recorder
 
+from snowshed import durable
 from snowshed.config import BuilderConfig
 from snowshed.drivers.base import Vm
 from snowshed.drivers.qemu.driver import QemuDriver
@@ -29,7 +30,7 @@ from snowshed.ssh.config import alias
 from snowshed.ssh.keys import ensure_keys, write_ssh_config
 from snowshed.supervisor.plan import image_source, machine_spec
 from snowshed.supervisor.seeding import seed_for
-from snowshed.supervisor.storage import prepare_disk, write_atomically
+from snowshed.supervisor.storage import prepare_disk
 from snowshed.units import GIB, MIB
 
 BOOT_SECONDS = 240
@@ -63,7 +64,7 @@ class Guest:
         """Boot, and return at the stage `until`: by default when the guest's Nix daemon answers."""
         prepare_disk(self.paths.disk, self.config.disk_size)
         seed = seed_for(self.config, self.paths, self.driver.network(self.spec), now=time.time())
-        write_atomically(self.paths.seed, seed)
+        durable.write(self.paths.seed, seed)
         assert [str(problem) for problem in self.driver.check(self.spec)] == []
         self.recorder = Recorder(self.paths.state, tasks)
         self.vm = await self.driver.start(self.spec, self.recorder.launch)

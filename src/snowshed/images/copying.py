@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .. import durable
 from ..units import MIB
 from .progress import Report
 
@@ -32,7 +33,7 @@ def copy(source: Path, target: Path, report: Report, stage: str) -> None:
         return
     with source.open("rb") as old, target.open("wb") as new:
         _pour(old, new, report, stage)
-        os.fsync(new.fileno())
+        durable.sync_descriptor(new.fileno())
 
 
 def copy_and_digest(source: Path, target: Path, report: Report, stage: str) -> str:
@@ -42,7 +43,7 @@ def copy_and_digest(source: Path, target: Path, report: Report, stage: str) -> s
     with (target if shared else source).open("rb") as old, Path(os.devnull if shared else target).open("wb") as new:
         _pour(old, new, report, stage, digest, write=not shared)
         if not shared:
-            os.fsync(new.fileno())
+            durable.sync_descriptor(new.fileno())
     return digest.hexdigest()
 
 

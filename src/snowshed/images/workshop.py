@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import paths
+from .. import durable, paths
 from ..errors import UserError
 from ..units import format_size
 from . import manifest as manifests
@@ -81,17 +81,9 @@ def publish(place: Path, target: Path, manifest: Manifest) -> None:
     done.mkdir()
     for name in (*manifest.files, manifests.NAME):
         (place / name).chmod(0o444)
-        _sync(place / name)
+        durable.sync(place / name)
         (place / name).rename(done / name)
-    _sync(done)
+    durable.sync(done)
     remove(target)  # nothing that `store.load` knows lies there, or the work would have ended with it
     done.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.sync(target.parent)

@@ -136,7 +136,8 @@ def plan(order: Order, layout: Layout, texts: Texts) -> list[Edit]:
         _line(order, layout, texts),
     ]
     if not layout.reads_machines:
-        setting = " ; ".join(part for part in (layout.builders.strip(), f"@{layout.machines}") if part)
+        # No blanks: to Debian 12's Nix 2.8 what has a blank before its @ is a machine, not a file.
+        setting = ";".join(part for part in (layout.builders.strip(), f"@{layout.machines}") if part)
         edits.append(_with(texts, layout.nix_conf, SHARED, (f"builders = {setting}",)))
     edits += _for_everybody(order, layout, texts)
     return edits

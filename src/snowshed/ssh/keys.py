@@ -13,7 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .. import process
+from .. import durable, process
 from ..errors import UserError
 from ..paths import BuilderPaths
 from ..state import prepare
@@ -68,14 +68,14 @@ def _make_pair(key: Path, comment: str) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=key.parent) as scratch:
         new = Path(scratch) / key.name
         process.run([_keygen(), "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", new])
-        _sync(new)
+        durable.sync(new)
         _public(key).unlink(missing_ok=True)  # of a private half that is gone
         try:
             os.link(new, key)
         except FileExistsError:  # somebody else was first, and theirs is the one
             return
         _public(new).replace(_public(key))
-    _sync(key.parent)
+    durable.sync(key.parent)
 
 
 def _keygen() -> str:
@@ -93,19 +93,11 @@ def _write_if_different(file: Path, text: str) -> None:
         with os.fdopen(descriptor, "w") as new:
             new.write(text)
             new.flush()
-            os.fsync(new.fileno())
+            durable.sync_descriptor(new.fileno())
         Path(name).replace(file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _damaged(key: Path) -> UserError:

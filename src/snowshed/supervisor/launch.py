@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+from .. import durable
 from ..config import BuilderConfig
 from ..drivers.base import Capabilities, Driver, Launch, Vm
 from ..errors import GuestError, SnowshedError, UserError
@@ -27,7 +28,7 @@ from .notes import Notes
 from .plan import Source, machine_spec
 from .seeding import seed_for, settings_digest
 from .stages import Stages
-from .storage import Lock, identity, prepare_disk, write_atomically
+from .storage import Lock, identity, prepare_disk
 
 OPEN_TO_CLIENTS = ("boot", "sshd")
 """Stages after which clients are let in: in the guest, what they run waits for the disk and for Nix's daemon."""
@@ -114,7 +115,7 @@ class Launcher:
         if self.source.efi is not None:
             gpt.grow(self.paths.disk)
         seed = seed_for(self.config, self.paths, self.driver.network(spec), now=time.time())
-        write_atomically(self.paths.seed, seed)
+        durable.write(self.paths.seed, seed)
         return spec
 
     async def _start(self, spec: MachineSpec, reached: Reached, restore: Path | None = None) -> LiveGuest:
@@ -139,7 +140,7 @@ class Launcher:
             raise
         finally:
             lock.release()
-        write_atomically(self.paths.vm_pid, f"{vm.pid}\n".encode())
+        durable.write(self.paths.vm_pid, f"{vm.pid}\n".encode())
         return LiveGuest(vm, console, stages, self._tasks)
 
     async def _vm_lock(self) -> Lock:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from .. import durable
 from ..config import BuilderConfig
 from ..control.server import listen
 from ..drivers import registry
@@ -24,7 +25,7 @@ from ..state import prepare, prepare_runtime
 from . import activation
 from .plan import Source, closure_source, image_source, machine_spec
 from .service import Service
-from .storage import Lock, identity, write_atomically
+from .storage import Lock, identity
 
 SOCKET_NAME = "ssh"
 """The name of our socket in systemd units (``FileDescriptorName=``) and launchd's ``Sockets``."""
@@ -90,7 +91,7 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
     port = _port_of(listeners) or config.port
     ensure_keys(paths)
     write_ssh_config(paths, port)
-    write_atomically(paths.last_config, msgspec.json.encode(order))
+    durable.write(paths.last_config, msgspec.json.encode(order))
     prepare_runtime(paths)
     return Service(
         paths,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from .. import durable
 from ..model.told import Told, booting, heard
-from .storage import write_atomically
 
 
 class Notes:
@@ -37,4 +37,4 @@ class Notes:
         if told != self.told:
             self.told = told
             with suppress(OSError):
-                write_atomically(self._file, msgspec.json.encode(told))
+                durable.write(self._file, msgspec.json.encode(told))

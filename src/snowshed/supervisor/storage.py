@@ -9,34 +9,11 @@ import time
 import uuid
 from pathlib import Path
 
+from .. import durable
 from ..errors import UserError
 from ..state import refuse_to_shrink
 
 SECTOR = 512
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Make `path` hold `data`, wholly or not at all, and surely once this returns."""
-    temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(descriptor, mode)
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def identity(mac_file: Path, machine_id_file: Path) -> tuple[str, str]:
@@ -57,7 +34,7 @@ def _once(path: Path, fresh: str) -> str:
         kept = ""
     if kept:
         return kept
-    write_atomically(path, fresh.encode() + b"\n")
+    durable.write(path, fresh.encode() + b"\n")
     return fresh
 
 
@@ -70,7 +47,7 @@ def prepare_disk(path: Path, size: int) -> None:
         refuse_to_shrink(path, size)
         if current < size:
             os.ftruncate(descriptor, size)
-            os.fsync(descriptor)
+            durable.sync_descriptor(descriptor)
     except OSError as error:
         raise UserError(f"The data disk {path} cannot be made: {error.strerror}.", "Make room on that disk.") from error
     finally:

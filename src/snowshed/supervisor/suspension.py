@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from .. import durable
 from ..errors import UserError
 from ..paths import BuilderPaths
-from .storage import sync_folder, write_atomically
 
 
 class DiskMark(msgspec.Struct, frozen=True):
@@ -63,9 +63,9 @@ class Suspension:
         """Make the saved memory the one to resume from. The VM must be gone: its disks are looked at."""
         marks = {str(path): DiskMark.of(path) for path in disks}
         manifest = Manifest(fingerprint, marks, self.temporary.stat().st_size, checksum(self.temporary))
-        write_atomically(self._paths.suspend_manifest, msgspec.json.encode(manifest))
+        durable.write(self._paths.suspend_manifest, msgspec.json.encode(manifest))
         self.temporary.replace(self._paths.suspend_state)
-        sync_folder(self._paths.state)
+        durable.sync(self._paths.state)
 
     def abandon(self) -> None:
         """Forget memory that was saved and not committed."""
@@ -97,7 +97,7 @@ class Suspension:
         """Make sure that this memory is never used again: before the machine continues."""
         self._paths.suspend_state.replace(self._paths.suspend_consumed)
         self._paths.suspend_manifest.unlink(missing_ok=True)
-        sync_folder(self._paths.state)
+        durable.sync(self._paths.state)
 
     def discard(self) -> None:
         """Remove every trace of suspended memory."""

@@ -93,8 +93,8 @@ def test_a_nix_that_reads_no_machines_is_told_to(tmp_path: Path) -> None:
     layout.nix_conf.write_text("max-jobs = 2\n")
     do(ORDER, layout)
     do(Order(msgspec.structs.replace(MACHINE, builder="arm"), 31223), layout)
-    assert f"builders = ssh://old x86_64-linux ; @{layout.machines}\n" in layout.nix_conf.read_text()
-    now = msgspec.structs.replace(layout, builders=f"ssh://old x86_64-linux ; @{layout.machines}")
+    assert f"builders = ssh://old x86_64-linux;@{layout.machines}\n" in layout.nix_conf.read_text()
+    now = msgspec.structs.replace(layout, builders=f"ssh://old x86_64-linux;@{layout.machines}")
     assert do(ORDER, now) == []
     undo("default", now)
     assert "builders =" in layout.nix_conf.read_text()

@@ -7,13 +7,13 @@ Their format is QEMU's ``docs/interop/firmware.json``: one JSON file for each fi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from ... import durable
 from ...model.machine import Arch
 from .argv import Firmware
 
@@ -56,12 +56,7 @@ def make_variables(file: Path, firmware: Firmware) -> None:
     """Give a builder variables of its own, as the firmware wants them at first, unless it has them already."""
     if file.exists():
         return
-    temporary = file.with_name(file.name + ".new")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as copy:
-        copy.write(firmware.template.read_bytes())
-    temporary.replace(file)
+    durable.write(file, firmware.template.read_bytes())
 
 
 def _fits(arch: Arch, description: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
+from ... import durable
 from ...errors import GuestError
 from ...process import finish
 from .monitor import Monitor, Refused
@@ -65,7 +66,7 @@ class Migration:
             await self._send(monitor, descriptor)
             if self._ram is not None:
                 await _in_thread(self._ram.save, file, os.O_WRONLY)
-            await asyncio.to_thread(_sync, file)
+            await asyncio.to_thread(durable.sync, file)
         except OSError as error:
             _remove(file)
             raise _not_saved(error.strerror or str(error)) from error
@@ -169,12 +170,6 @@ async def _reason(monitor: Monitor, ended: str) -> str:
         return "QEMU ended"
     answer = await monitor.execute("query-migrate")
     return str(answer.get("error-desc") or ended)
-
-
-def _sync(file: Path) -> None:
-    """Runs beside us and may go on after we stopped waiting: so with a descriptor of its own."""
-    with file.open("rb") as copy:
-        os.fsync(copy.fileno())
 
 
 def _remove(file: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from ... import durable
 from ...errors import GuestError, SnowshedError, UserError
 from ...model.machine import MachineSpec, Network
 from ...process import run
@@ -162,7 +163,7 @@ class VzDriver(Driver):
         if not isinstance(answer, Started):
             raise GuestError("The vz helper answered with nonsense: the VM's start was promised.")
         if file is not None and answer.identifier != known:
-            _write(file, answer.identifier)
+            durable.write(file, answer.identifier)
         return answer
 
 
@@ -254,13 +255,3 @@ def _read(file: Path | None) -> bytes | None:
         return file.read_bytes()
     except OSError:
         return None
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Whole or not at all: half an identifier would be a new machine."""
-    temporary = file.with_name(f".{file.name}.new")
-    with temporary.open("wb") as target:
-        target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.replace(file)

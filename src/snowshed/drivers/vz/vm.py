@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ... import durable
 from ...errors import GuestError, SnowshedError
 from ...guest.contract import contract
 from ...network.nat import NatAddress
@@ -123,13 +123,5 @@ class SavableVzVm(VzVm):
 
     async def save(self, file: Path) -> None:
         await self._client.ask(lambda number: Save(number, str(file)), SAVE_PATIENCE)
-        await asyncio.to_thread(_sync, file)
+        await asyncio.to_thread(durable.sync, file)
         await leave_out([file], None)
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
