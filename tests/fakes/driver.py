@@ -147,10 +147,10 @@ class FakeVm(Vm):
                 self.end(clean=False, detail="it died")
             if self._ended.done():
                 return
-            if self._fate.strikes("boot"):
-                self._say(f"failed {stage} on purpose")
+            failed = self._fate.strikes("boot")
+            self._say(f"failed {stage} on purpose" if failed else stage)
+            if failed and stage == "boot":  # nothing comes after that; the others do not wait for each other
                 return
-            self._say(stage)
 
     def _say(self, stage: str) -> None:
         self._launch.console(f"snowshed-stage: {stage}\r\n".encode())
