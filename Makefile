@@ -5,6 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 PREFIX ?= /opt/snowshed
 BINDIR ?= /usr/local/bin
 MANDIR ?= /usr/local/share/man/man1
+MANDIR ?= /usr/local/share/man/man1
 
 .PHONY: demo test check unit lint docs integration vm bench packages install uninstall clean help
 .DEFAULT_GOAL := help
@@ -18,7 +19,8 @@ demo: packages $(BIN)/snowshed ## a Linux builder from nothing, and two builds o
 install: ## the command for everybody, root included: sudo make install
 	@$(PYTHON) -m venv $(PREFIX) 2>/dev/null || { ./scripts/packages python3-venv && $(PYTHON) -m venv --clear $(PREFIX); }
 	@$(PREFIX)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt .
-	@mkdir -p $(BINDIR) && ln -sf $(PREFIX)/bin/snowshed $(BINDIR)/snowshed
+	@mkdir -p $(BINDIR) $(MANDIR) && ln -sf $(PREFIX)/bin/snowshed $(BINDIR)/snowshed
+	@ln -sf $(PREFIX)/share/man/man1/snowshed.1 $(MANDIR)/snowshed.1
 	@mkdir -p $(MANDIR) && ln -sf $(PREFIX)/share/man/man1/snowshed.1 $(MANDIR)/snowshed.1
 	@echo "$(BINDIR)/snowshed is there; sudo make uninstall takes it away"
 
