@@ -162,20 +162,20 @@ def rivals(look: Look) -> Verdict:
 
 
 def by_itself(look: Look) -> Verdict:
-    """A host that can run the guest's system in emulation builds for it without asking anybody."""
+    """A host that can run the guest's system asks builders first, and builds by itself what they have no slot for, or
+    cannot be asked about, and what prefers it (nix: src/build-remote/build-remote.cc; seen with 2.8)."""
     config = look.case.config
     values = settings(look)
     if config is None or not values:
         return note("what Nix builds by itself is not known")
+    hint = "`max-jobs = 0` leaves all builds to the builder, and has Nix wait for it."
+    if values.get("max-jobs") == 0:
+        return fine("none: max-jobs is 0")
     if config.system in (values.get("extra-platforms") or ()):
-        return note(
-            f"this host's Nix builds {config.system} by itself (`extra-platforms`), in emulation",
-            "With `max-jobs = 0`, or without that setting, such builds go to the builder.",
-        )
-    if config.system == values.get("system") and values.get("max-jobs") != 0:
-        return note(
-            f"this host is {config.system} itself: Nix builds here first", "`max-jobs = 0` sends all builds on."
-        )
+        says = f"in emulation (`extra-platforms`), {config.system} is also built here when the builder has no free slot"
+        return note(says, hint)
+    if config.system == values.get("system"):
+        return note(f"this host is {config.system} itself: what the builder has no free slot for is built here", hint)
     return fine(f"{config.system} is built by machines alone")
 
 

@@ -85,7 +85,7 @@ ILLNESSES: dict[str, tuple[dict[str, Any], str, Level, str]] = {
         "linux-builder builds for aarch64-linux too",
     ),
     "the host emulates": (settings(extra_platforms=["aarch64-linux"]), "by-itself", Level.NOTE, "in emulation"),
-    "the host is of that system": (settings(system="aarch64-linux"), "by-itself", Level.NOTE, "builds here first"),
+    "the host is of that system": (settings(system="aarch64-linux"), "by-itself", Level.NOTE, "is built here"),
     "Nix looks rarely": (settings(build_poll_interval=5), "polling", Level.NOTE, "every 5 s"),
     "an untrusted user": (settings(trusted_users=["root"]), "restricted", Level.NOTE, "is not a trusted user"),
     "a key that others may read": (
