@@ -58,12 +58,12 @@ $(BIN)/snowshed: pyproject.toml constraints.txt $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(BIN)/pytest: $(BIN)/snowshed
+$(BIN)/pytest: pyproject.toml constraints.txt | $(BIN)/snowshed
 	@echo "Installing the tests' tools into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-$(BIN)/mkdocs: $(BIN)/snowshed
+$(BIN)/mkdocs: pyproject.toml constraints.txt | $(BIN)/snowshed
 	@echo "Installing the documentation's tools into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
