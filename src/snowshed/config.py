@@ -26,6 +26,7 @@ from .settings import IdleConfig as IdleConfig
 from .settings import NixConfig as NixConfig
 from .settings import ShareConfig as ShareConfig
 from .settings import WatchdogConfig as WatchdogConfig
+from .shares import check_names
 from .units import GIB, MIB, format_size
 
 LEAST_MEMORY = 512 * MIB
@@ -185,6 +186,7 @@ def _check_combinations(config: BuilderConfig) -> None:
         )
     if config.image and config.kernel:
         raise UserError("An image and a kernel were both given.", "Give --image, or --kernel, --initrd and --system.")
+    check_names(config.shares)
     if config.nix.max_free < config.nix.min_free:
         raise UserError(
             "nix.max_free is less than nix.min_free.", "Garbage collection stops at max_free: make it larger."

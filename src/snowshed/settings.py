@@ -142,9 +142,9 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on_demand: Annotated[bool, Meta(description="Whether `snowshed run` boots nothing until a connection comes.")] = (
         False
     )
-    share_nix_store: Annotated[bool, Meta(description="Whether the guest sees this host's Nix store, read-only.")] = (
-        False
-    )
+    share_nix_store: Annotated[
+        bool, Meta(description="Whether the guest sees this host's Nix store, read-only, as `/mnt/nix-store`.")
+    ] = False
     rosetta: Annotated[bool, Meta(description="Whether x86_64 programs run through Rosetta, on a Mac.")] = False
     nested_virtualization: Annotated[
         bool,

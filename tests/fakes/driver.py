@@ -131,7 +131,7 @@ class FakeVm(Vm):
         self._ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._peers: list[socket.socket] = []
         self.paused = restored
-        self._asked = ""
+        self._asked: list[str] = []
         self.clock_is_set = not restored
         if not restored:
             launch.tasks.create_task(self._boot(), name="fake boot")
@@ -248,11 +248,11 @@ class FakeVm(Vm):
             answer = json.dumps({"return": self._answer(command, request.get("arguments", {}))}).encode()
             writer.write((b"\xff" if command == "guest-sync-delimited" else b"") + answer + b"\n")
 
-    def _says(self) -> str:
-        """What the script prints that was run last."""
-        if look.MARK in self._asked:
+    def _says(self, script: str) -> str:
+        """What `script` prints."""
+        if look.MARK in script:
             return look.answer(*self._fate.builds)
-        return self._fate.culprit if look.CULPRIT in self._asked else f"{self._fate.building}\n"
+        return self._fate.culprit if look.CULPRIT in script else f"{self._fate.building}\n"
 
     def _answer(self, command: str, arguments: dict[str, Any]) -> Any:
         match command:
@@ -262,12 +262,12 @@ class FakeVm(Vm):
                 self.clock_is_set = True
                 return {}
             case "guest-exec":
-                self._asked = arguments.get("arg", [""])[-1]
-                return {"pid": 1}
+                self._asked.append(arguments.get("arg", [""])[-1])
+                return {"pid": len(self._asked)}
             case "guest-exec-status":
                 from base64 import b64encode
 
-                text = self._says()
+                text = self._says(self._asked[arguments["pid"] - 1])
                 return {"exited": True, "exitcode": 0, "out-data": b64encode(text.encode()).decode()}
             case _:
                 return {}

@@ -13,6 +13,9 @@ from ..units import counted, format_duration, format_size
 if TYPE_CHECKING:
     from .figures import Figures
 
+RECENT = 5.0
+"""Seconds within which a figure of the guest's counts as one of now."""
+
 COLOURS = {"running": "32", "failed": "31", "stopped": "2", "suspended": "36", "paused": "36"}
 
 
@@ -102,7 +105,7 @@ def _facts(report: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     yield "machine", ", ".join(part for part in machine if part)
     yield "driver", report.get("driverReason", "")
     yield "memory", _memory(report["memory"])
-    yield "disk", _disk(report["disk"])
+    yield "disk", _disk(report["disk"], now)
     yield "ssh", f"127.0.0.1:{report['port']}{_connections(report)}" if report["port"] else ""
     yield "up", _since(report, now)
     yield "systems", _systems(report)
@@ -140,11 +143,15 @@ def _memory(memory: dict[str, Any] | None) -> str:
     return ", ".join(parts)
 
 
-def _disk(disk: dict[str, Any] | None) -> str:
+def _disk(disk: dict[str, Any] | None, now: float) -> str:
     if not disk:
         return ""
-    used = f", {format_size(disk['used'])} used in the guest" if disk["used"] is not None else ""
-    return f"{format_size(disk['virtual'])}, {format_size(disk['allocated'])} taken from the host{used}"
+    taken = f"{format_size(disk['virtual'])}, {format_size(disk['allocated'])} taken from the host"
+    if disk["used"] is None:
+        return taken
+    since = now - (disk.get("usedAt") or now)
+    when = f" {format_duration(since)} ago" if since >= RECENT else ""
+    return f"{taken}, {format_size(disk['used'])} used in the guest{when}"
 
 
 def _connections(report: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ def from_files(paths: BuilderPaths) -> dict[str, Any]:
         "features": [],
         "suspendBlocker": "",
         "idle": None,
-        "disk": _disk(paths),
+        "disk": _disk(paths, told),
         "memory": memory and {"configured": memory, "resident": None, "guestFree": None},
         "failure": None,
         "shortages": [],
@@ -145,12 +145,18 @@ def what_was_told(file: Path) -> dict[str, Any]:
     return told | {name: told[name] if isinstance(told.get(name), dict) else {} for name in ("emulates", "lacks")}
 
 
-def _disk(paths: BuilderPaths) -> dict[str, Any] | None:
+def _disk(paths: BuilderPaths, told: dict[str, Any]) -> dict[str, Any] | None:
     try:
         facts = paths.disk.stat()
     except OSError:
         return None
-    return {"virtual": facts.st_size, "allocated": facts.st_blocks * 512, "used": None}
+    return {"virtual": facts.st_size, "allocated": facts.st_blocks * 512, **_disk_used(told)}
+
+
+def _disk_used(told: dict[str, Any]) -> dict[str, Any]:
+    used, at = told.get("diskUsed"), told.get("diskUsedAt")
+    is_known = isinstance(used, int) and isinstance(at, int | float)
+    return {"used": used if is_known else None, "usedAt": at if is_known else None}
 
 
 def _notices(paths: BuilderPaths) -> list[str]:

@@ -131,10 +131,19 @@ def settings_of(name: str, config: BuilderConfig, network: GuestNetwork, now: fl
         proxy=config.nix.proxy,
         no_proxy=config.nix.no_proxy,
         shares=tuple(
-            ShareSettings(tag=tag, path=str(Path(agreed.share_dir) / tag), read_only=share.read_only)
-            for tag, share in sorted(config.shares.items())
+            ShareSettings(tag=tag, path=str(Path(agreed.share_dir) / tag), read_only=read_only)
+            for tag, read_only in sorted(_shares(config).items())
         ),
     )
+
+
+def _shares(config: BuilderConfig) -> dict[str, bool]:
+    """Tags of all that the guest mounts beside the others, and whether it may only read there.
+
+    A guest that boots from the host's store has that one where it belongs already.
+    """
+    store = {contract().shares.nix_store: True} if config.share_nix_store and not config.system_path else {}
+    return store | {tag: share.read_only for tag, share in config.shares.items()}
 
 
 def environment(settings: Settings) -> str:

@@ -77,11 +77,13 @@ class StageTime(msgspec.Struct, frozen=True):
 
 
 class DiskUse(msgspec.Struct, frozen=True, rename="camel"):
-    """Bytes of the data disk: its size, what it takes of the host, what the guest's file system uses (None: asleep)."""
+    """Bytes of the data disk: its size, what it takes of the host, and what files took of its file system when the
+    guest last said so, at `used_at` (seconds since the epoch; None: never)."""
 
     virtual: int
     allocated: int
     used: int | None = None
+    used_at: float | None = None
 
 
 class MemoryUse(msgspec.Struct, frozen=True, rename="camel"):

@@ -24,6 +24,7 @@ from .journal import Journal
 from .launch import Launcher, explain
 from .restoring import restored
 from .suspension import Suspension
+from .upkeep import note_use, settle_in
 
 
 class Builder:
@@ -188,6 +189,7 @@ class Builder:
         try:
             await guest.fully_up()
             self.ready_at = time.time()
+            await settle_in(guest, self._launcher.notes)
         except GuestGoneError:
             return
         except SnowshedError as error:
@@ -245,6 +247,7 @@ class Builder:
         if not was_paused:
             with suppress(SnowshedError, OSError, TimeoutError):
                 await guest.unless_gone(guest.tidy(), 60.0, "it wrote everything out")
+            await note_use(guest, self._launcher.notes)
             if self._wanted:
                 return Event.GIVE_UP
             await guest.unless_gone(guest.pause(), 30.0, "it paused")

@@ -27,6 +27,9 @@ _COUNT_BUILDS = (
 )
 """Counts the processes of Nix's build users, who have the ids 30001 to 31000 in both guests."""
 
+_DISK_USE = f"PATH=$PATH:/usr/bin:/run/current-system/sw/bin; stat -f -c '%b %f %S' {contract().data_dir}"
+"""Blocks of the file system, those that are free, and the bytes of one."""
+
 _COLLECT = (
     "PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin; "
     f"NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}' nix-store --gc 2>&1 && "
@@ -147,6 +150,11 @@ class LiveGuest:
         """What the guest is at just now. Raises `GuestError`, or `ValueError` for an answer that makes no sense."""
         return parse(await (await self.agent()).run(["/bin/sh", "-c", SCRIPT]))
 
+    async def disk_used(self) -> int:
+        """Bytes of the data disk's file system that are taken."""
+        answer = await (await self.agent()).run(["/bin/sh", "-c", _DISK_USE], seconds=10.0)
+        return used_of(answer)
+
     async def tidy(self) -> None:
         """Write everything out and give freed blocks back to the host."""
         await (await self.agent()).run(["/bin/sh", "-c", f"sync; fstrim {contract().data_dir}"])
@@ -182,3 +190,12 @@ class LiveGuest:
         """Pull the plug and return when the VM is gone."""
         await self.vm.kill()
         await asyncio.shield(self.ended)
+
+
+def used_of(stat: str) -> int:
+    """The bytes that are taken, from what `stat` said of a file system. Raises `GuestError` for anything else."""
+    try:
+        blocks, free, size = map(int, stat.split())
+    except ValueError:
+        raise GuestError(f"The guest does not say how full its disk is, but {stat.strip()[:80]!r}.") from None
+    return (blocks - free) * size

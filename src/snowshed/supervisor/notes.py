@@ -10,6 +10,9 @@ import msgspec
 from .. import durable
 from ..model.told import Told, booting, heard
 
+FRESH = 60.0
+"""Seconds that the date of an unchanged figure may lag behind in the file."""
+
 
 class Notes:
     """The last that is known of a builder's guest."""
@@ -30,7 +33,12 @@ class Notes:
 
     def used(self, size: int, at: float) -> None:
         """Files take `size` bytes of the data disk, at `at` seconds since the epoch."""
-        self._now(msgspec.structs.replace(self.told, disk_used=size, disk_used_at=at))
+        before = self.told
+        told = msgspec.structs.replace(before, disk_used=size, disk_used_at=at)
+        if size == before.disk_used and at - (before.disk_used_at or 0.0) < FRESH:
+            self.told = told
+        else:
+            self._now(told)
 
     def _now(self, told: Told) -> None:
         """Nothing depends on the file: a full disk costs no more than what it would have told."""

@@ -95,8 +95,13 @@ def _boot(source: Source, paths: BuilderPaths) -> LinuxBoot | EfiBoot:
     return LinuxBoot(source.kernel, source.initrd, source.cmdline)
 
 
+def shares_store(config: BuilderConfig) -> bool:
+    """Whether the guest sees the host's store: to boot from it, or because it was asked for."""
+    return config.share_nix_store or bool(config.system_path)
+
+
 def _shares(config: BuilderConfig) -> tuple[Share, ...]:
     shares = [Share(tag, Path(share.path), share.read_only) for tag, share in sorted(config.shares.items())]
-    if config.share_nix_store or config.system_path:
+    if shares_store(config):
         shares.insert(0, Share(contract().shares.nix_store, NIX_STORE, read_only=True))
     return tuple(shares)

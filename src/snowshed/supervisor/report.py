@@ -12,6 +12,7 @@ from ..drivers.base import Capabilities
 from ..errors import SnowshedError
 from ..model import systems
 from ..model.lifecycle import HAS_VM, State
+from ..model.told import Told
 from ..model.wire import DiskUse, Idle, MemoryUse, Report
 from ..nix.machines import advertised
 from .builder import Builder
@@ -20,9 +21,13 @@ from .idle import Leases
 from .launch import Launcher
 from .resting import Resting
 from .shortages import Shortages
+from .upkeep import SETTLE_SECONDS, note_use
 
 RECENT = 12 * 3600.0
 """Seconds for which a shortage of memory is pointed out: to whoever comes back from lunch, not for ever."""
+
+LOOK_SECONDS = 0.3
+"""For a question to the guest on the way to an answer that somebody waits for."""
 
 
 class Reporter:
@@ -49,7 +54,8 @@ class Reporter:
         self._port = port
 
     async def report(self) -> Report:
-        """The builder as it is now. Asks the host, never the guest: it answers at once whatever the guest does."""
+        """The builder as it is now. Of the guest it asks one thing, and not for long: how full its disk is."""
+        await self.look_at_disk(LOOK_SECONDS)
         config, builder = self._launcher.config, self._builder
         guest = builder.guest if builder.state in HAS_VM else None
         told = self._launcher.notes.told
@@ -82,17 +88,23 @@ class Reporter:
             features=advertised(config.nix.features, kvm="kvm" in told.features) if guest else (),
             suspend_blocker=self._capabilities.suspend_blocker,
             idle=self._idle(),
-            disk=disk_use(self._launcher.paths.disk),
+            disk=disk_use(self._launcher.paths.disk, self._launcher.notes.told),
             memory=await self._memory(),
             failure=builder.failure,
             shortages=self._shortages.known,
             notices=(*systems.complaints(config.systems[1:], told.lacks), *self._recent_shortages()),
         )
 
+    async def look_at_disk(self, patience: float = SETTLE_SECONDS) -> None:
+        """Ask a guest that runs how full its disk is; without an answer in `patience` seconds its last word counts."""
+        guest = self._builder.guest
+        if guest is not None and self._builder.ready_at is not None and self._builder.is_running(guest):
+            await note_use(guest, self._launcher.notes, patience)
+
     @property
     def allocated(self) -> int:
         """Bytes that the data disk takes of the host now."""
-        use = disk_use(self._launcher.paths.disk)
+        use = disk_use(self._launcher.paths.disk, self._launcher.notes.told)
         return use.allocated if use else 0
 
     def _idle(self) -> Idle:
@@ -111,10 +123,10 @@ class Reporter:
         return MemoryUse(configured=self._launcher.config.memory, resident=resident)
 
 
-def disk_use(path: Path) -> DiskUse | None:
-    """The size of a disk image and what it takes of the host, None where there is none yet."""
+def disk_use(path: Path, told: Told) -> DiskUse | None:
+    """The size of a disk image, what it takes of the host, and what its guest `told`; None where there is none yet."""
     try:
         facts = path.stat()
     except OSError:
         return None
-    return DiskUse(virtual=facts.st_size, allocated=facts.st_blocks * 512)
+    return DiskUse(facts.st_size, facts.st_blocks * 512, told.disk_used, told.disk_used_at)

@@ -96,6 +96,7 @@ class Requests:
             guest = await self._builder.wake()
             before = self._reporter.allocated
             said = await guest.unless_gone(guest.collect(), COLLECT_SECONDS + 60, "it had collected garbage")
+            await self._reporter.look_at_disk()
             freed = format_size(max(0, before - self._reporter.allocated))
             self._journal.say(f"Garbage is collected: {said}. The disk image takes {freed} less of the host.")
 

@@ -115,7 +115,7 @@ def _completed(report: Report, look: Look | None) -> Report:
     """The host's report with what only the guest knows."""
     if look is None:
         return report
-    disk = report.disk and msgspec.structs.replace(report.disk, used=look.disk_used)
+    disk = report.disk and msgspec.structs.replace(report.disk, used=look.disk_used, used_at=time.time())
     memory = report.memory and msgspec.structs.replace(report.memory, guest_free=look.available)
     return msgspec.structs.replace(report, disk=disk, memory=memory)
 

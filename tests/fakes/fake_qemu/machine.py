@@ -56,7 +56,7 @@ class Machine:
         self.ended = asyncio.Event()
         self.monitor: Monitor
         self.port = 0
-        self.asked: list[str] = [""]
+        self.asked: list[list[str]] = []
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self.loop.create_task(coroutine)
@@ -175,10 +175,11 @@ class Machine:
                 return None
             case "guest-exec":
                 self.note("exec", argv=[arguments["path"], *arguments.get("arg", [])])
-                self.asked = arguments.get("arg") or [""]
-                result = {"pid": 4711}
+                self.asked.append(arguments.get("arg") or [""])
+                result = {"pid": len(self.asked)}
             case "guest-exec-status":
-                result = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(self.said().encode()).decode()}
+                said = self.said(self.asked[arguments["pid"] - 1])
+                result = {"exited": True, "exitcode": 0, "out-data": base64.b64encode(said.encode()).decode()}
             case "guest-fstrim":
                 self.note("trim")
                 result = {"paths": [{"path": "/data", "trimmed": 4096, "minimum": 0}]}
@@ -187,11 +188,11 @@ class Machine:
                 return json.dumps({"error": error}).encode() + b"\n"
         return json.dumps({"return": result}).encode() + b"\n"
 
-    def said(self) -> str:
-        """What the program said that the agent was last asked to run."""
-        if self.asked == ["/proc/meminfo"]:
+    def said(self, asked: list[str]) -> str:
+        """What the program said that the agent was `asked` to run."""
+        if asked == ["/proc/meminfo"]:
             return "MemTotal: 2000 kB\nMemAvailable: 1500 kB\n"
-        if look.MARK in self.asked[-1]:
+        if look.MARK in asked[-1]:
             return look.answer(*filter(None, self.faults.text("named-builds", "").split("+")))
         return self.faults.text("builds", "0")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from snowshed.cli.render import status
 from snowshed.cli.report import from_files, quick_status
 from snowshed.config import BuilderConfig, NixConfig
 from snowshed.model.told import Told
@@ -41,7 +42,7 @@ def test_it_remembers_how_the_builder_was_started(paths: BuilderPaths) -> None:
     report = from_files(paths)
     assert (report["system"], report["port"], report["cores"]) == ("aarch64-linux", 4000, 3)
     assert report["memory"] == {"configured": 2 * GIB, "resident": None, "guestFree": None}
-    assert report["disk"] == {"virtual": GIB, "allocated": 0, "used": None}
+    assert report["disk"] == {"virtual": GIB, "allocated": 0, "used": None, "usedAt": None}
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"config": 3}', b"\xff"])
@@ -64,6 +65,15 @@ def test_it_remembers_what_the_guest_found_it_cannot_build_for(paths: BuilderPat
     report = from_files(paths)
     assert (report["systems"], report["systemsKnown"]) == (["aarch64-linux"], True)
     assert report["notices"] == ["It does not build for x86_64-linux: the host lends no Rosetta."]
+
+
+def test_how_full_the_disk_was_is_remembered_with_its_date(paths: BuilderPaths) -> None:
+    paths.disk.write_bytes(b"")
+    paths.guest_notes.write_bytes(msgspec.json.encode(Told(disk_used=5 << 20, disk_used_at=1000.0)))
+    report = from_files(paths)
+    assert (report["disk"]["used"], report["disk"]["usedAt"]) == (5 << 20, 1000.0)
+    assert "5 MiB used in the guest 2 h 0 min ago" in status(report, now=1000.0 + 7200)
+    assert "used in the guest\n" in status(report, now=1001.0)
 
 
 def test_suspended_takes_both_halves(paths: BuilderPaths) -> None:

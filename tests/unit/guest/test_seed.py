@@ -77,6 +77,13 @@ def test_shares_are_mounted_under_their_names() -> None:
     assert "SNOWSHED_SHARES='data:ro:/mnt/data src:rw:/mnt/src'\n" in seed.environment(contents(config).settings)
 
 
+def test_the_hosts_store_is_one_of_them_unless_the_guest_boots_from_it() -> None:
+    asked = msgspec.structs.replace(CONFIG, share_nix_store=True)
+    assert "SNOWSHED_SHARES=nix-store:ro:/mnt/nix-store\n" in seed.environment(contents(asked).settings)
+    booted = msgspec.structs.replace(asked, system_path="/nix/store/x-system")
+    assert "SNOWSHED_SHARES=''\n" in seed.environment(contents(booted).settings)
+
+
 def test_a_guest_with_the_world_asks_the_substituters_of_its_nix() -> None:
     assert seed.nix_conf(CONFIG) == "cores = 3\nmax-jobs = 3\nmin-free = 5368709120\nmax-free = 7516192768\n"
 

@@ -63,7 +63,8 @@ async def test_a_sample_holds_what_host_and_guest_know(tmp_path: Path) -> None:
         assert [build.name for build in sample.builds or ()] == ["hello-2.12.1", "gcc-13"]
         assert sample.builds is not None
         assert (sample.builds[0].seconds, sample.builds[0].processor, sample.builds[0].memory) == (10.0, 5.0, 1 << 20)
-        assert sample.report.disk == DiskUse(8 * GIB, GIB, used=1 << 20)
+        disk = sample.report.disk
+        assert disk == DiskUse(8 * GIB, GIB, used=1 << 20, used_at=disk and disk.used_at)
         assert sample.report.memory == MemoryUse(GIB, None, guest_free=GIB // 2)
         assert (sample.to_guest, sample.from_guest, sample.served) == (10, 20, 3)
         assert (sample.processor or 0) > 0

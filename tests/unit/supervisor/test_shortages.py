@@ -69,12 +69,17 @@ async def test_what_is_no_build_is_told_of_as_well(tmp_path: Path) -> None:
         assert found.text.endswith(": its kernel ended python3, which held 700 MiB.")
 
 
-async def test_a_guest_that_cannot_be_asked_still_ran_out_of_memory(tmp_path: Path) -> None:
+async def test_a_guest_that_cannot_be_asked_still_ran_out_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snowshed.supervisor.shortages.PATIENCE", 0.01)
     async with up(tmp_path) as b:
-        b.driver.fate.failing.add("agent")
+        await (await b.builder.running()).agent()
+        b.driver.fate.silent.add("agent")
         (found,) = await hears(b, killed("cc1", 700, 30001))
         assert found.text.startswith("A build ran out of memory at ")
         assert found.text.endswith(": its cc1 held 700 MiB.")
+        b.driver.fate.silent.clear()
 
 
 async def test_a_line_that_is_not_the_kernels_is_nothing(tmp_path: Path) -> None:
