@@ -18,7 +18,7 @@ import pytest
 from command import with_patience
 from snowshed import paths
 from snowshed.config import Host
-from snowshed.images import manifest, store
+from snowshed.images import gpt, manifest, raw, store
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -37,10 +37,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def start(**environment: str) -> Build:
+def start(*words: str, **environment: str) -> Build:
     """`snowshed image build` for a machine like this one."""
     return subprocess.Popen(
-        [sys.executable, "-m", "snowshed.cli", "image", "build"],
+        [sys.executable, "-m", "snowshed.cli", "image", "build", *words],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -98,6 +98,17 @@ def test_an_image_is_what_its_manifest_says_and_is_made_once(cache: Path) -> Non
     end(start())
     (made_again,) = store.images()
     assert files_of(made_again) == before
+
+    # As a disk for firmware it is made of the same parts, which are there already.
+    place, said = end(start("--efi"))
+    assert "root file system" not in said
+    disk = Path(place, manifest.DISK)
+    root = gpt.read(disk.open("rb")).partitions[1]
+    content = (made_again.path / manifest.ROOT).read_bytes()
+    with disk.open("rb") as stream:
+        stream.seek(root.first * gpt.SECTOR)
+        assert stream.read(len(content)) == content
+    assert raw.inspect(disk).archs == (Host.this().arch,)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..guest.contract import contract
 from ..model.machine import Arch
 from ..units import MIB
-from . import efi, freshness, initrd, recipe, rootfs, store, workshop
+from . import copying, efi, freshness, initrd, recipe, rootfs, store, workshop
 from . import manifest as manifests
 from .apt import DEFAULT_SUITE, Package, PrivateApt
 from .manifest import EfiImage, LinuxImage, Manifest, PackageName
@@ -57,9 +57,12 @@ def build(
         if existing is not None:
             return Built(existing, fresh=False, stale_lists=not up_to_date)
         workshop.require_space(TREE_SPACE + apt.missing_size(packages), "Building the image")
-        files = apt.download(packages, report)
         with workshop.folder() as folder:
-            manifest = make(folder, arch, suite, packages, files, report)
+            parts = _made_already(arch, packages) if efi_disk else None
+            if parts is not None:
+                manifest = _from_parts(folder, parts, packages, apt, report)
+            else:
+                manifest = make(folder, arch, suite, packages, apt.download(packages, report), report)
             workshop.publish(folder, target, manifest)
     return Built(store.Image(target, manifest), fresh=True, stale_lists=not up_to_date)
 
@@ -79,6 +82,21 @@ def remember(arch: Arch, suite: str, packages: Sequence[Package]) -> None:
     freshness.remember(arch.nix_system, suite, freshness.versions(packages), store.name_of(arch, digest))
 
 
+def _made_already(arch: Arch, packages: Sequence[Package]) -> store.Image | None:
+    """The image for a direct boot that is made of the same packages: what an EFI disk consists of, but for the stub."""
+    digest = manifests.content_address(arch.nix_system, recipe.digest(), [p for p in packages if p.name != efi.STUB])
+    return store.load(paths.images_root() / store.name_of(arch, digest))
+
+
+def _from_parts(
+    folder: Path, parts: store.Image, packages: Sequence[Package], apt: PrivateApt, report: Report
+) -> Manifest:
+    for name in parts.manifest.files:
+        copying.copy(parts.path / name, folder / name, report, "disk image")
+    stubs = apt.download([package for package in packages if package.name == efi.STUB], report)
+    return _finished(folder, apt.arch, apt.suite, packages, parts.manifest.boot.kernel_version, stubs)
+
+
 def make(
     folder: Path, arch: Arch, suite: str, packages: Sequence[Package], files: Sequence[Path], report: Report
 ) -> Manifest:
@@ -91,11 +109,18 @@ def make(
     stubs = [file for name, file in named if name == efi.STUB]
     kernel = rootfs.assemble(folder / "tree", arch, [part for part in named if part[0] != efi.STUB], report)
     _pack(folder, kernel, report)
-    boot: LinuxImage | EfiImage = LinuxImage(kernel.release, recipe.recipe().cmdline)
+    return _finished(folder, arch, suite, packages, kernel.release, stubs)
+
+
+def _finished(
+    folder: Path, arch: Arch, suite: str, packages: Sequence[Package], release: str, stubs: Sequence[Path]
+) -> Manifest:
+    """Describe what lies in `folder`: kernel, initrd and root; with a stub, after making a disk of them."""
+    boot: LinuxImage | EfiImage = LinuxImage(release, recipe.recipe().cmdline)
     if stubs:
-        boot = EfiImage(kernel.release)
+        boot = EfiImage(release)
         stub = efi.read_stub(stubs[0], arch, folder / "stub")
-        program = efi.loader(stub, folder, recipe.recipe().cmdline, kernel.release)
+        program = efi.loader(stub, folder, recipe.recipe().cmdline, release)
         efi.assemble(folder / manifests.DISK, arch, program, folder / manifests.ROOT)
     return Manifest(
         contract=contract().version,
