@@ -37,6 +37,8 @@ class Fate:
     building: int = 0
     builds: tuple[str, ...] = ()
     """Of which the guest tells whoever looks into it."""
+    cached: int = 0
+    """KiB that the guest frees when it is to drop its cache."""
     culprit: str = ""
     """The guest's answer to whoever asks whose build ran out of memory."""
     silent: set[str] = field(default_factory=set)
@@ -252,6 +254,8 @@ class FakeVm(Vm):
         """What `script` prints."""
         if look.MARK in script:
             return look.answer(*self._fate.builds)
+        if look.DROP in script:
+            return f"{self._fate.cached}\n"
         return self._fate.culprit if look.CULPRIT in script else f"{self._fate.building}\n"
 
     def _answer(self, command: str, arguments: dict[str, Any]) -> Any:

@@ -8,6 +8,9 @@ MARK = "head -n1 /proc/stat"
 CULPRIT = "cat /sys/fs/cgroup/builds/memory.max"
 """The same for the script that asks whose build ran out of memory."""
 
+DROP = "/proc/sys/vm/drop_caches"
+"""And for the one that frees the file cache."""
+
 
 def answer(*builds: str, logs: int = 3) -> str:
     """Of a guest of 1 GiB and 8 GiB in which `builds` have run for ten seconds, each busy for five of them."""

@@ -36,6 +36,8 @@ class Capabilities:
     rosetta: bool = False
     nested: bool = False
     efi: bool = False
+    reclaims: bool = False
+    """What the guest frees while it runs is the host's again."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..errors import Bug, GuestError, SnowshedError
 from ..guest.agent import Agent
 from ..guest.contract import contract
 from ..guest.look import SCRIPT, Look, parse
+from ..units import KIB
 from .console import Console
 from .stages import Stages
 
@@ -35,6 +36,29 @@ _COLLECT = (
     f"NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}' nix-store --gc 2>&1 && "
     f"sync && fstrim {contract().data_dir}"
 )
+DROP_CACHE = """
+cache() {
+    while read -r name size _; do
+        case $name in
+        MemTotal:) total=$size ;;
+        Cached:) cached=$size ;;
+        Shmem:) cached=$((cached - size)) ;;
+        esac
+    done </proc/meminfo
+}
+cache
+before=$cached
+if [ $before -gt $((total / 8)) ]; then
+    sync
+    echo 1 >/proc/sys/vm/drop_caches
+    echo 1 >/proc/sys/vm/compact_memory
+    cache
+fi
+echo $((before - cached))
+"""
+"""Frees what is only a copy of the disk's contents, where it is worth while, in pieces as large as those in which free
+memory is reported to the host (2 MiB). Prints how many KiB."""
+
 COLLECT_SECONDS = 3600.0
 """For a large store on a slow disk."""
 
@@ -158,6 +182,10 @@ class LiveGuest:
     async def tidy(self) -> None:
         """Write everything out and give freed blocks back to the host."""
         await (await self.agent()).run(["/bin/sh", "-c", f"sync; fstrim {contract().data_dir}"])
+
+    async def drop_cache(self) -> int:
+        """Free the memory that holds nothing but copies of files; how many bytes that were."""
+        return int((await (await self.agent()).run(["/bin/sh", "-c", DROP_CACHE])).strip() or 0) * KIB
 
     async def collect(self) -> str:
         """Delete what no build needs from the guest's store and give its blocks back; what Nix said of it."""

@@ -1,7 +1,7 @@
-"""Leases and one deadline: when nobody needs the guest any more.
+"""Leases and two deadlines: when nobody has needed the guest for a while, and when nobody needs it any more.
 
 A lease is anything that needs the guest awake: a connection, a command of ours, a running build. While there is one,
-no deadline exists; when the last one ends, exactly one is set. Nothing is polled.
+no deadline exists; when the last one ends, each is set once. Nothing is polled.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+QUIET = 60.0
+"""Seconds without a lease after which the next build is taken to be far away."""
+
 
 class Leases:
-    """Who needs the guest, and what is done when nobody has for `timeout` seconds (0: nothing, ever).
+    """Who needs the guest, and what is done when nobody has for `timeout` seconds (0: nothing, ever), and for `QUIET`.
 
     `arrivals` counts all leases there ever were: whoever compares it sees that somebody came, even if gone again.
     """
 
-    def __init__(self, timeout: float, expired: Callable[[], None]) -> None:
+    def __init__(self, timeout: float, expired: Callable[[], None], quiet: Callable[[], None] = lambda: None) -> None:
         self.timeout = timeout
         self._expired = expired
+        self._on_quiet = quiet
+        self._quiet: asyncio.TimerHandle | None = None
         self._held: Counter[str] = Counter()
         self._deadline: asyncio.TimerHandle | None = None
         self._armed = False
@@ -67,13 +72,18 @@ class Leases:
 
     def _set(self) -> None:
         self._cancel()
-        if self._armed and self.timeout > 0 and not self._held:
-            self._deadline = asyncio.get_running_loop().call_later(self.timeout, self._expire)
+        if not self._armed or self._held:
+            return
+        loop = asyncio.get_running_loop()
+        self._quiet = loop.call_later(QUIET, self._on_quiet)
+        if self.timeout > 0:
+            self._deadline = loop.call_later(self.timeout, self._expire)
 
     def _cancel(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        for timer in (self._deadline, self._quiet):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._quiet = None
 
     def _expire(self) -> None:
         self._deadline = None

@@ -22,6 +22,7 @@ from .backoff import Backoff
 from .builder import Builder
 from .exposition import Exposition
 from .forwarder import Forwarder
+from .giving_back import GivingBack
 from .idle import Leases
 from .journal import Journal
 from .launch import Launcher
@@ -90,7 +91,9 @@ class Service:
 
     def _assemble(self, machines: asyncio.TaskGroup) -> None:
         self._journal = journal = Journal(self._paths.events)
-        self._leases = Leases(self._config.idle.timeout, lambda: self._rest(machines))
+        self._leases = Leases(
+            self._config.idle.timeout, lambda: self._rest(machines), lambda: self._give_back(machines)
+        )
         shortages = Shortages(lambda: self._builder.guest, journal, machines)
         hears = {shortage.MARK: shortages.hear}
         self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say, hears)
@@ -98,6 +101,7 @@ class Service:
         self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
         self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True), on_change=self._stir)
         self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
+        self._giving_back = GivingBack(self._builder, self._leases, journal, useful=capabilities.reclaims)
         self._reporter = Reporter(
             self._launcher,
             self._builder,
@@ -121,6 +125,9 @@ class Service:
 
     def _rest(self, machines: asyncio.TaskGroup) -> None:
         machines.create_task(self._resting.rest(), name="rest")
+
+    def _give_back(self, machines: asyncio.TaskGroup) -> None:
+        machines.create_task(self._giving_back.give_back(), name="give memory back")
 
     def _serve(self, servants: asyncio.TaskGroup) -> None:
         for listener in self._listeners:

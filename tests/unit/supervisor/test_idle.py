@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from snowshed.supervisor import idle
 from snowshed.supervisor.idle import Leases
 
 
@@ -50,6 +53,28 @@ async def test_the_deadline_fires_once() -> None:
     leases.arm()
     await asyncio.wait_for(fired.event.wait(), 30)
     assert (fired.times, leases.remaining) == (1, None)
+
+
+async def test_quiet_comes_once_after_the_last_lease_also_without_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "QUIET", 0.001)
+    expired, quiet = Fired(), Fired()
+    leases = Leases(0, expired, quiet)
+    with leases.hold("connection"):
+        leases.arm()
+        await asyncio.sleep(0.01)
+        assert quiet.times == 0
+    await asyncio.wait_for(quiet.event.wait(), 30)
+    assert (quiet.times, expired.times) == (1, 0)
+
+
+async def test_a_guest_that_went_down_is_not_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "QUIET", 0.0)
+    quiet = Fired()
+    leases = Leases(60, Fired(), quiet)
+    leases.arm()
+    leases.disarm()
+    await asyncio.sleep(0.01)
+    assert quiet.times == 0
 
 
 async def test_a_guest_that_is_down_is_not_idle() -> None:

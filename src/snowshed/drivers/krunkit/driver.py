@@ -52,6 +52,7 @@ class KrunkitDriver(RestDriver):
             shares=True,
             nested=self._mac.nested,
             efi=True,
+            reclaims=True,  # libkrun's balloon reports free pages
         )
 
     def check(self, spec: MachineSpec) -> list[SnowshedError]:

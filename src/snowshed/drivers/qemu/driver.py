@@ -51,6 +51,7 @@ class QemuDriver(Driver):
             shares=engine.platform == "linux",
             nested=nests(engine.accelerator),
             efi=engine.firmware is not None,
+            reclaims=engine.platform == "linux",  # macOS keeps what MADV_DONTNEED is told of
         )
 
     def check(self, spec: MachineSpec) -> list[SnowshedError]:
