@@ -213,6 +213,22 @@ def out_of_memory(look: Look) -> Verdict:
     return fine("no build ran out of it")
 
 
+def limit(look: Look) -> Verdict:
+    """The cgroup that the supervisor and its hypervisor are in, or one above it, says how much both may take."""
+    report = look.fact("report", lambda: _report(look.case))
+    lines = (look.read(f"/proc/{report['supervisorPid']}/cgroup") or "").splitlines()
+    group = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    folders = [folder for folder in (Path(group), *Path(group).parents) if folder.parts]
+    said = [(look.read(Path("/sys/fs/cgroup") / folder / "memory.max") or "").strip() for folder in folders]
+    limits = [int(text) for text in said if text.isdigit()]
+    if limits:
+        return fine(f"at most {format_size(min(limits))}")
+    return note(
+        "none but the guest's own size; a host that runs out of memory ends the guest first",
+        "A service has one: `snowshed service install`.",
+    )
+
+
 def way_out(look: Look) -> Verdict:
     config = look.case.config
     if config is not None and config.network != "nat":
@@ -255,6 +271,7 @@ CHECKS = (
         after="login",
     ),
     Check("guest-memory", "memory of the guest", memory, "`snowshed restart --memory 12GiB`.", after="login"),
+    Check("limit", "limit of its memory", limit, after="supervisor", platform="linux"),
     Check(
         "out-of-memory",
         "memory of builds",

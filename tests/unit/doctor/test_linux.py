@@ -44,6 +44,53 @@ def test_a_healthy_host() -> None:
     }
 
 
+UP: dict[str, Any] = {
+    "report": {
+        "supervisorPid": 7,
+        "version": "1",
+        "state": "running",
+        "running": True,
+        "notices": ["The build of big ran out of memory at 14:02:51: its ld held 6 GiB."],
+        "shortages": [{"text": "The build of big ran out of memory at 14:02:51: its ld held 6 GiB."}],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("read", "level", "says"),
+    [
+        (
+            {
+                "/proc/7/cgroup": "1:memory:/old\n0::/system.slice/snowshed.service\n",
+                "/sys/fs/cgroup/system.slice/snowshed.service/memory.max": "max\n",
+                "/sys/fs/cgroup/system.slice/memory.max": "2147483648\n",
+            },
+            Level.FINE,
+            "at most 2 GiB",
+        ),
+        (
+            {"/proc/7/cgroup": "0::/user.slice\n", "/sys/fs/cgroup/user.slice/memory.max": "max\n"},
+            Level.NOTE,
+            "none but the guest's own size",
+        ),
+        ({"/proc/7/cgroup": "0::/\n"}, Level.NOTE, "none but"),
+        ({"/proc/7/cgroup": "9:memory:/a\n"}, Level.NOTE, "none but"),
+    ],
+)
+def test_what_limits_a_builder(read: dict[str, str], level: Level, says: str) -> None:
+    found = findings(facts=UP, read=read)["limit"]
+    assert found.level is level
+    assert says in found.detail
+
+
+def test_a_build_that_ran_out_of_memory_is_a_warning_and_does_not_hide_the_rest() -> None:
+    found = findings(facts=UP, read={"/proc/7/cgroup": ""})
+    assert found["state-of"].level is Level.FINE
+    assert found["out-of-memory"].level is Level.WARNING
+    assert "The build of big ran out of memory" in found["out-of-memory"].detail
+    assert "nix.max_jobs" in found["out-of-memory"].hint
+
+
 @pytest.mark.parametrize(
     ("about", "level", "says"),
     [

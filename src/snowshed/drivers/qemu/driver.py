@@ -18,6 +18,7 @@ from .channels import Channels
 from .checks import nests, problems
 from .ending import refusal
 from .firmware import find_firmware, make_variables
+from .memory import goes_first
 from .migration import Migration
 from .proof import prove
 from .ram import SharedRam
@@ -91,6 +92,7 @@ class QemuDriver(Driver):
             argv = arguments(spec, engine, channels.wiring(), incoming=restore is not None)
             keep = [*channels.inherited(), launch.vm_lock]
             child = await Child.start(argv, output=channels.output, keep=keep)
+            goes_first(child.pid)
             channels.hand_over()
             daemons = {entry.share.tag: entry.daemon for entry in served}
             vm = QemuVm(spec, launch, child, channels, Migration(engine.version, channels.ram), daemons)

@@ -12,6 +12,8 @@ from ...units import KIB
 
 _PS_SECONDS = 5.0
 
+SACRIFICE = 200
+
 
 def resident(pid: int) -> int | None:
     """The bytes of the host's memory that process `pid` holds, shared pages included; None if it is gone."""
@@ -31,6 +33,17 @@ def resident_with_children(pid: int) -> int:
     with suppress(OSError):
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return sum(resident(process) or 0 for process in [pid, *children])
+
+
+def goes_first(pid: int) -> None:
+    """Have a Linux host that runs out of memory end process `pid`, which is ours, before the host's other programs.
+
+    Everybody may make a process of theirs likelier to be chosen (``/proc/PID/oom_score_adj``, proc(5)): here as if it
+    held `SACRIFICE` thousandths of the host's memory more.
+    """
+    with suppress(OSError, ValueError):
+        score = Path(f"/proc/{pid}/oom_score_adj")
+        score.write_text(f"{min(1000, int(score.read_text()) + SACRIFICE)}\n")
 
 
 def parse_status(text: str) -> int | None:
