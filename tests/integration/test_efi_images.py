@@ -99,6 +99,14 @@ def test_a_disk_of_another_kind_is_refused_before_anything_starts(place: Place, 
     assert "is the data disk of a guest that is booted directly" in done.err
 
 
+def test_a_restart_that_cannot_be_stops_nothing(place: Place, disk: Path) -> None:
+    place.start()
+    name = Path(place.ok("image", "import", str(disk)).out.strip()).name
+    for words in (("--image", name), ("--image", "none")):
+        assert place.run("restart", *words).status == 2
+        assert json.loads(place.ok("status", "--json").out)["state"] == "running"
+
+
 @pytest.mark.parametrize(
     ("content", "words", "sentence"),
     [

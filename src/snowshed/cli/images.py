@@ -28,6 +28,16 @@ def image_for(paths: BuilderPaths, config: BuilderConfig, shown: Progress) -> st
     return str(image.path)
 
 
+def check_image(paths: BuilderPaths, config: BuilderConfig) -> None:
+    """Raise `UserError` if the image that `config` names is not here, or the builder's disk is not for it."""
+    if not config.image and not config.kernel:
+        return  # the disk says which image it is a copy of, and that would be named then
+    from ..images import own_disk, store
+
+    image = store.of_arch(store.find(config.image), config.arch) if config.image else None
+    own_disk.check(paths, image.name if image is not None and image.disk else "")
+
+
 def _of_the_suspended(paths: BuilderPaths) -> str:
     """The directory of the image that a suspended builder's memory belongs to, if it is there; else empty."""
     from ..images import store

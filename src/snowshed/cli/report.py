@@ -75,7 +75,7 @@ def gather(paths: BuilderPaths) -> dict[str, Any]:
 
 def _with_age(report: dict[str, Any], paths: BuilderPaths) -> dict[str, Any]:
     """`report`, with a notice where the builder's image is older than what Debian was known to have."""
-    folder = last_image(paths)
+    folder = "" if paths.is_system else last_image(paths)  # those of the system have images of their own account
     if folder and (notice := freshness.sentence(Path(folder), paths.name)):
         report["notices"] = [*report["notices"], notice]
     return report

@@ -17,7 +17,7 @@ from ..guest import bootfiles
 from ..paths import BuilderPaths
 from ..state import held, prepare, refuse_to_shrink
 from ..units import format_duration
-from .images import image_for
+from .images import check_image, image_for
 from .launch import Supervisor, ended_like_ctrl_c
 from .options import Invocation, common, layer, settings, waiting
 from .progress import LABELS, How, Progress, done, progress
@@ -83,6 +83,7 @@ def settled(invocation: Invocation, options: Layer) -> BuilderConfig:
     refuse_to_shrink(invocation.paths.disk, config.disk_size)
     if config.kernel:
         bootfiles.check(Path(config.kernel), Path(config.initrd), Path(config.system_path), config.arch)
+    check_image(invocation.paths, config)
     return config
 
 

@@ -107,6 +107,9 @@ def regions(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
         try:
             start = os.lseek(descriptor, place, os.SEEK_DATA)
             end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except AttributeError:  # a Python that was built without them
+            yield place, size
+            return
         except OSError as error:
             if error.errno != errno.ENXIO:  # which says that there is nothing but a hole
                 yield place, size

@@ -137,7 +137,7 @@ def ensure(arch: Arch, wanted: str = "", report: Report = silent, *, efi_disk: b
     from . import debian
 
     if wanted:
-        return _of_arch(find(wanted), arch)
+        return of_arch(find(wanted), arch)
     image = newest(arch, current=True, efi_disk=efi_disk)
     if image is not None:
         return image
@@ -159,7 +159,8 @@ def _released(arch: Arch, report: Report, *, efi_disk: bool) -> Image | None:
     return released.fetch(source, report)[0] if source is not None else None
 
 
-def _of_arch(image: Image, arch: Arch) -> Image:
+def of_arch(image: Image, arch: Arch) -> Image:
+    """`image`, if it is for `arch`. Raises `UserError`."""
     if image.arch is not arch:
         raise UserError(
             f"The image {image.name} is for {image.manifest.system}, and the builder for {arch.nix_system}.",
