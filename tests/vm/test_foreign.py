@@ -1,50 +1,22 @@
-"""Builds for the architecture that the guest is not: by qemu-user, by Rosetta where there is one, or not at all."""
+"""Builds for the architecture that the guest is not: by qemu-user, by Rosetta where there is one, or not at all.
+
+An x86_64 guest that builds for aarch64 is in test_settings.py."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from guests import Guest, guest, put_busybox
-from real import RealPlace
 from snowshed.config import ShareConfig
 from snowshed.guest.contract import contract
 from snowshed.model.machine import Arch, Share
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def place() -> Iterator[RealPlace]:
-    with RealPlace.made(stops=True) as made:
-        yield made
-
-
-def test_an_x86_guest_builds_for_arm(place: RealPlace, tmp_path: Path) -> None:
-    """And everybody is told: Nix what is promised before the first start, and what is so from then on."""
-    settings = place.home / ".config/snowshed/default.toml"
-    settings.parent.mkdir(parents=True)
-    settings.write_text('system = "x86_64-linux"\n[nix]\nemulate = ["aarch64-linux"]\n')
-    promise = place.ok("machines")
-    assert " x86_64-linux,aarch64-linux " in promise.out
-    assert "The guest has not said yet that it builds for aarch64-linux" in promise.err
-
-    place.start()
-    report: dict[str, Any] = json.loads(place.ok("status", "--json").out)
-    assert (report["systems"], report["systemsKnown"]) == (["x86_64-linux", "aarch64-linux"], True)
-    assert report["emulators"] == {"aarch64-linux": "qemu-user"}
-    assert "has not said yet" not in place.ok("machines").err
-    shell = put_busybox(tmp_path / "arm", Arch.AARCH64)
-    built = place.build("t", "$builder uname -m >$out; echo $0 >>$out", system="aarch64-linux", shell=shell)
-    assert built.status == 0, built.words
-    assert place.content(built.out) == "aarch64\nsh\n"
 
 
 async def test_an_arm_guest_takes_rosetta_where_it_works_else_qemu_user(tmp_path: Path) -> None:
