@@ -209,6 +209,25 @@ def test_a_second_supervisor(place: Place) -> None:
     place.ok("stop")
 
 
+def test_a_data_disk_that_is_no_raw_image(place: Place) -> None:
+    place.state.mkdir(parents=True)
+    (place.state / "disk.img").write_bytes(b"QFI\xfb")
+    os.truncate(place.state / "disk.img", 1 << 30)
+    done = place.run("start", *SMALL, "--port", str(free_port()))
+    refused(done, "is not a raw image: it is qcow2.")
+    assert (place.state / "disk.img").read_bytes().rstrip(b"\0") == b"QFI\xfb"
+    assert place.processes() == {}
+
+
+@pytest.mark.parametrize(("path", "says"), [("/", "all of this host"), ("/not/there", "does not exist")])
+def test_a_directory_that_cannot_be_shared(path: str, says: str, place: Place) -> None:
+    file = place.home / ".config/snowshed/default.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[shares.it]\npath = "{path}"\n')
+    refused(place.run("start", *SMALL, "--port", str(free_port())), says)
+    assert place.processes() == {}
+
+
 def test_ssh_of_a_builder_that_does_not_run(place: Place) -> None:
     refused(place.run("ssh", "true"), "The builder default is not running.", status=3)
 

@@ -92,10 +92,15 @@ def _inspect(file: Path, disk: BinaryIO, size: int) -> Facts:
     return Facts(tuple(arch for arch in Arch if arch in archs), size)
 
 
+def other_format(head: bytes) -> str:
+    """What kind of a disk image begins with `head` (`HEAD` bytes of it), if not a raw one; else empty."""
+    return next((name for place, magic, name in _DISKS if head[place : place + len(magic)] == magic), "")
+
+
 def _refuse_other_formats(file: Path, head: bytes) -> None:
-    for place, magic, name in _DISKS:
-        if head[place : place + len(magic)] == magic:
-            raise UserError(f"{file} is not a raw disk image: it is {name}.", _CONVERT.format(file))
+    name = other_format(head)
+    if name:
+        raise UserError(f"{file} is not a raw disk image: it is {name}.", _CONVERT.format(file))
     for magic, name, program in _PACKED:
         if head.startswith(magic):
             raise UserError(f"{file} is compressed ({name}).", f"Unpack it first: `{program} {file}`.")

@@ -18,7 +18,8 @@ EMULATORS = {"qemu-user": "qemu-user", "rosetta": "Rosetta"}
 class Told(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`emulates`: by system, what runs its programs. `lacks`: by system, why nothing does. `features`: of this boot.
 
-    `disk_used`: bytes of the data disk's file system that files took at `disk_used_at`, seconds since the epoch.
+    `disk_used`: bytes of the data disk's file system that files took at `disk_used_at`, seconds since the epoch;
+    `disk_id` is that file system's UUID.
     """
 
     emulates: dict[str, str] = {}
@@ -26,6 +27,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     features: tuple[str, ...] = ()
     disk_used: int | None = None
     disk_used_at: float | None = None
+    disk_id: str = ""
 
 
 def booting(told: Told) -> Told:

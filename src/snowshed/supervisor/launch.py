@@ -22,6 +22,7 @@ from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
 from ..process import finish, run
 from ..state import prepare_runtime
+from . import datadisk
 from .console import Console
 from .guest import LiveGuest
 from .notes import Notes
@@ -57,7 +58,7 @@ class Launcher:
         self.paths = paths
         self.source = source
         self.driver = driver
-        self.notes = Notes(paths.guest_notes)
+        self.notes = Notes(paths.guest_notes, paths.disk)
         self._tasks = tasks
         self._say = say
         self._hears = hears
@@ -111,6 +112,7 @@ class Launcher:
         spec = self.spec()
         for problem in self.driver.check(spec):
             raise problem
+        datadisk.check(self.paths.disk, self.notes.told.disk_id)
         prepare_disk(self.paths.disk, self.config.disk_size)
         if self.source.efi is not None:
             gpt.grow(self.paths.disk)

@@ -9,6 +9,7 @@ import msgspec
 
 from .. import durable
 from ..model.told import Told, booting, heard
+from .datadisk import file_system_of
 
 FRESH = 60.0
 """Seconds that the date of an unchanged figure may lag behind in the file."""
@@ -17,8 +18,9 @@ FRESH = 60.0
 class Notes:
     """The last that is known of a builder's guest."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, disk: Path) -> None:
         self._file = file
+        self._disk = disk
         self.told = Told()
         with suppress(OSError, msgspec.MsgspecError):
             self.told = msgspec.json.decode(file.read_bytes(), type=Told)
@@ -34,8 +36,8 @@ class Notes:
     def used(self, size: int, at: float) -> None:
         """Files take `size` bytes of the data disk, at `at` seconds since the epoch."""
         before = self.told
-        told = msgspec.structs.replace(before, disk_used=size, disk_used_at=at)
-        if size == before.disk_used and at - (before.disk_used_at or 0.0) < FRESH:
+        told = msgspec.structs.replace(before, disk_used=size, disk_used_at=at, disk_id=file_system_of(self._disk))
+        if (size, told.disk_id) == (before.disk_used, before.disk_id) and at - (before.disk_used_at or 0.0) < FRESH:
             self.told = told
         else:
             self._now(told)
