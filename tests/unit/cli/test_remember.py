@@ -8,14 +8,19 @@ from pathlib import Path
 import pytest
 from specs import KERNELS
 
+from snowshed.cli import remember
 from snowshed.cli.remember import free_port, implied, last_options, remember_options
 from snowshed.model.machine import Arch
 from snowshed.paths import BuilderPaths
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """A home of its own; and the ports that somebody listens on, as far as these tests know."""
+    ports: set[int] = set()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(remember, "is_free", lambda port: port not in ports)
+    return ports
 
 
 def started(name: str, **config: object) -> BuilderPaths:
@@ -31,6 +36,11 @@ def test_a_new_builder_takes_the_first_port_that_no_other_has() -> None:
     started("two", port=31224)
     assert implied(BuilderPaths("new"), {}) == {"port": 31223}
     assert free_port("default") == 31222
+
+
+def test_a_port_that_somebody_else_listens_on_is_passed_over(busy: set[int]) -> None:
+    busy.update((31222, 31223))
+    assert free_port("default") == 31224
 
 
 def test_a_builder_that_was_started_keeps_system_port_and_disk() -> None:
