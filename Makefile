@@ -5,7 +5,6 @@ PYTEST := $(BIN)/python -m pytest
 PREFIX ?= /opt/snowshed
 BINDIR ?= /usr/local/bin
 MANDIR ?= /usr/local/share/man/man1
-MANDIR ?= /usr/local/share/man/man1
 
 .PHONY: demo test check unit lint docs integration vm bench packages install uninstall clean help
 .DEFAULT_GOAL := help
@@ -21,7 +20,6 @@ install: ## the command for everybody, root included: sudo make install
 	@$(PREFIX)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt .
 	@mkdir -p $(BINDIR) $(MANDIR) && ln -sf $(PREFIX)/bin/snowshed $(BINDIR)/snowshed
 	@ln -sf $(PREFIX)/share/man/man1/snowshed.1 $(MANDIR)/snowshed.1
-	@mkdir -p $(MANDIR) && ln -sf $(PREFIX)/share/man/man1/snowshed.1 $(MANDIR)/snowshed.1
 	@echo "$(BINDIR)/snowshed is there; sudo make uninstall takes it away"
 
 uninstall: ## what install has put there; builders and images stay
