@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from ..model.machine import Arch
 from .apt import Package
 
 FORMAT = 1
@@ -23,7 +25,7 @@ DISK = "disk.img"
 class ImageFile(msgspec.Struct, frozen=True):
     """A file of the image: `size` in bytes."""
 
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
 
 
@@ -71,11 +73,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str
     system: str
     suite: str
-    created: int
+    created: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
     boot: LinuxImage | EfiImage
     packages: tuple[PackageName, ...] = ()
     files: dict[str, ImageFile]
     origin: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it describes an image at all: a system that a builder can have, and files that hold something."""
+        known = self.system in {arch.nix_system for arch in Arch}
+        return known and any(file.size for file in self.files.values())
 
 
 def content_address(system: str, recipe: str, packages: Iterable[Package]) -> str:

@@ -80,7 +80,7 @@ def load(path: Path) -> Image | None:
         manifest = manifests.decode((path / manifests.NAME).read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
-    if (manifest.format, manifest.contract) != (manifests.FORMAT, contract().version):
+    if (manifest.format, manifest.contract) != (manifests.FORMAT, contract().version) or not manifest.is_sound:
         return None
     return Image(path, manifest)
 

@@ -81,6 +81,25 @@ def test_half_made_and_foreign_folders_are_no_images() -> None:
     assert store.images() == []
 
 
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        (b'"created": 0', b'"created": -99999999999999999'),
+        (b'"created": 0', b'"created": 99999999999999999'),
+        (b"x86_64-linux", b"riscv-linux"),
+        (b'"size": 5', b'"size": -5'),
+        (b'"size": 5', b'"size": 0'),
+    ],
+)
+def test_an_image_with_a_damaged_manifest_is_none_and_the_others_are_found(sound: bytes, damaged: bytes) -> None:
+    about = described(OTHER, files={"vmlinuz": ImageFile(5, "0" * 64)})
+    file = put(about) / manifest.NAME
+    assert sound in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(sound, damaged))
+    whole = put(described(ONE))
+    assert [image.path for image in store.images()] == [whole]
+
+
 @pytest.mark.parametrize("name", ["x86_64-1111111111111111", "x86_64-11", "1111", ONE])
 def test_an_image_is_found_by_any_beginning(name: str) -> None:
     put(described(ONE))
