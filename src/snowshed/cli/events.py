@@ -48,7 +48,7 @@ def command(invocation: Invocation, follow: bool, as_json: bool, lines: int, kin
         raise error
     file = invocation.paths.events
     if not file.exists() and not follow:
-        raise UserError(f"Nothing has happened to the builder {invocation.builder} yet.", "Start it: `snowshed start`.")
+        raise UserError(f"Nothing has happened to the builder {invocation.builder} yet.", "`snowshed start` begins it.")
     past, size = replay(file)
     for line, event in deque(_fitting(past, kinds), lines):
         _show(line, event, as_json)

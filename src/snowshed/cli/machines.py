@@ -17,6 +17,7 @@ from ..ssh.keys import ensure_keys, public_key, write_ssh_config
 from .options import Invocation, common, config_file
 from .render import note, out
 from .report import gather, what_was_told
+from .talk import unknown
 
 
 @click.command("machines", short_help="The line by which Nix knows the builder.")
@@ -78,6 +79,8 @@ def _machine(invocation: Invocation, *, install: bool) -> tuple[Machine, Builder
     from . import root_nix
 
     paths = root_nix.meant(invocation.paths) if install else invocation.paths
+    if invocation.config_file is None and (error := unknown(paths)) is not None:
+        raise error
     config = root_nix.configuration(invocation, paths)
     found = gather(paths)
     port = found["port"] or config.port

@@ -29,9 +29,8 @@ def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
     option = "" if paths.name == "default" else f" -b {paths.name}"
     if held(paths.supervisor_lock):
         return UserError(f"The builder {paths.name} is just starting or ending.", "Try again in a moment.")
-    if paths.state.exists() or paths.name == "default":
-        return NotRunning(f"The builder {paths.name} is not running.", f"Start it with `snowshed start{option}`.")
-    return _no_such(paths.name)
+    not_running = NotRunning(f"The builder {paths.name} is not running.", f"Start it with `snowshed start{option}`.")
+    return unknown(paths) or not_running
 
 
 def unknown(paths: BuilderPaths) -> NotRunning | None:

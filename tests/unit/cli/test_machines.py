@@ -44,6 +44,19 @@ def test_both_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--install and --uninstall were both given" in capsys.readouterr().err
 
 
+def test_a_name_that_nothing_goes_by_is_no_builder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".local/share/snowshed/arm/ssh").mkdir(parents=True)
+    assert cli.main(["machines", "-b", "amr"]) == 3
+    assert capsys.readouterr() == ("", "snowshed: There is no builder called amr.\n  Did you mean arm?\n")
+    assert [entry.name for entry in (home / ".local/share/snowshed").iterdir()] == ["arm"], "no keys were made for it"
+
+
+def test_a_builder_that_is_only_described_yet_has_a_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "elsewhere.toml").touch()
+    assert cli.main(["machines", "-b", "new", "--config", str(home / "elsewhere.toml")]) == 0
+    assert capsys.readouterr().out.startswith("ssh-ng://builder@snowshed-new ")
+
+
 def test_a_host_without_nix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr("snowshed.nix.installed.PROGRAMS", ())
