@@ -7,12 +7,15 @@ from collections.abc import Iterable
 import click
 
 from ..control.client import Control
-from ..errors import NotRunning
+from ..errors import NotRunning, SnowshedError
 from ..paths import find_builder
 from .known import known_builders
 from .options import Invocation, common
 from .render import note, out
 from .talk import ask
+
+SILENCE = 10.0
+"""Seconds for a supervisor to answer: Prometheus waits as long by default."""
 
 
 @click.command("metrics", short_help="Figures for Prometheus.")
@@ -20,6 +23,7 @@ from .talk import ask
 @click.pass_obj
 def command(invocation: Invocation) -> int:
     """Figures for Prometheus, in its text format: of all builders that somebody serves, or of the one that is named.
+    One that does not answer is named on standard error, and in the exit status.
 
     The supervisor of a builder serves them itself, on http://127.0.0.1:PORT/metrics, where its `metrics_port` is set.
 
@@ -29,22 +33,30 @@ def command(invocation: Invocation) -> int:
     snowshed metrics > /var/lib/prometheus/node-exporter/snowshed.prom
     """
     if invocation.is_chosen:
-        out(ask(invocation.paths, "metrics", silence=30.0)["text"].rstrip("\n"))
+        out(ask(invocation.paths, "metrics", silence=SILENCE)["text"].rstrip("\n"))
         return 0
-    texts = [text for name in known_builders() if (text := _text(name)) is not None]
+    texts: list[str] = []
+    status = 0
+    for name in known_builders():
+        try:
+            texts += _texts(name)
+        except SnowshedError as error:  # the figures of all the others are as good as ever
+            note(f"snowshed: {name}: {error.message}")
+            status = error.exit_status
     if texts:
         out(merged(texts).rstrip("\n"))
-    else:
+    elif not status:
         note("No builder has a supervisor that could be asked; `snowshed list` shows all builders.")
-    return 0
+    return status
 
 
-def _text(name: str) -> str | None:
+def _texts(name: str) -> list[str]:
+    """The figures of a builder; none where nobody serves it. Raises `SnowshedError` where somebody does not answer."""
     try:
         with Control(find_builder(name).control) as control:
-            return str(control.request("metrics")["text"])
+            return [str(control.request("metrics", silence=SILENCE)["text"])]
     except NotRunning:
-        return None
+        return []
 
 
 def merged(texts: Iterable[str]) -> str:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from snowshed import PROTOCOL
+from snowshed.cli import main as cli
 from snowshed.cli.metrics import merged
+from snowshed.paths import BuilderPaths
 
 ONE = """\
 # HELP snowshed_cores Cores.
@@ -29,3 +38,37 @@ def test_a_family_is_described_once() -> None:
 
 def test_one_builder_is_left_as_it_is() -> None:
     assert merged([ONE]) == ONE
+
+
+def serve(paths: BuilderPaths, *lines: dict[str, object]) -> threading.Thread:
+    """Be a builder's supervisor for one connection: say `lines`, read one, and leave."""
+    paths.ssh.mkdir(parents=True)
+    paths.runtime.mkdir(parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(paths.control))
+    listener.listen()
+
+    def answer() -> None:
+        with listener, listener.accept()[0] as client:
+            client.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            client.recv(4096) if lines else None
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_supervisor_that_does_not_answer_costs_no_figures_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    broken = serve(BuilderPaths("broken"))
+    whole = serve(BuilderPaths("whole"), {"snowshed": "1", "protocol": PROTOCOL}, {"ok": {"text": ONE}})
+    assert cli.main(["metrics"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ONE
+    assert err.startswith("snowshed: broken: ")
+    broken.join()
+    whole.join()
