@@ -24,6 +24,10 @@ BROKEN_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (default: those of this process) and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if not (sys.stdin and sys.stdout and sys.stderr) or not sys.stdout.encoding.lower().startswith("utf"):
+        from .streams import mend
+
+        mend()
     debug = "--debug" in words
     try:
         status = _run(words)
@@ -101,6 +105,8 @@ def _host_refuses(error: OSError) -> UserError | None:
         return UserError(f"There is no space left{where}.", "Free some, and try again: nothing half-made is kept.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{error.strerror}{where}.", "Make it accessible to you, or choose another place.")
+    if error.filename and error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+        return UserError(f"{error.strerror}{where}.", "Choose another name, or another place.")
     return None
 
 

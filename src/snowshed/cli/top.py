@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import UserError
 from ..paths import BuilderPaths, find_builder
 from .figures import Figures
 from .follow import Following
@@ -103,6 +104,8 @@ def _picture(figures: Sequence[Figures], file: Path) -> None:
     from .dashboard import dashboard
     from .picture import drawing, save
 
+    if not file.parent.is_dir():
+        raise UserError(f"There is no folder {file.parent}.", "Make it, or choose another place.")
     console = drawing()
     console.print(dashboard(figures, console))
     save(console, file, "snowshed top")

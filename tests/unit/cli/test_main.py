@@ -74,9 +74,12 @@ def test_an_unknown_builder_is_told_from_one_that_rests(tmp_path: Path, capsys: 
     assert capsys.readouterr().err == "snowshed: There is no builder called amr.\n  Did you mean arm?\n"
     assert cli.main(["-b", "arm", "ssh"]) == 3
     assert "The builder arm is not running." in capsys.readouterr().err
+    (tmp_path / ".config/snowshed").mkdir(parents=True)
+    (tmp_path / ".config/snowshed/new.toml").touch()
+    assert cli.main(["-b", "new", "ssh"]) == 3
+    assert "The builder new is not running." in capsys.readouterr().err, "it is only described yet"
     assert cli.main(["-b", "amr", "status"]) == 3
     assert "It was never started. Did you mean arm?" in capsys.readouterr().out
-    (tmp_path / ".config/snowshed").mkdir(parents=True)
     (tmp_path / ".config/snowshed/amr.toml").touch()
     assert cli.main(["-b", "amr", "status"]) == 3
     assert "Did you mean" not in capsys.readouterr().out, "it is described, so it is meant"
@@ -146,3 +149,39 @@ def test_a_reader_that_leaves_is_no_error_of_ours() -> None:
     )
     assert done.stderr == ""
     assert done.stdout.strip() in ("0", "141")  # whether the reader had left by then
+
+
+@pytest.mark.parametrize("verb", [["list"], ["status"], ["man"], ["doctor", "-q"], ["image", "prune"], ["--version"]])
+def test_streams_that_are_closed_are_none_of_its_business(verb: list[str], tmp_path: Path) -> None:
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "snowshed.cli", *verb]
+    status = subprocess.run(closed, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, timeout=60).returncode
+    assert status in (0, 1, 2, 3)
+    assert not (tmp_path / ".cache/snowshed/last-bug.txt").exists()
+
+
+def test_a_terminal_without_our_signs_gets_others(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snowshed.cli", "doctor"],
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode in (0, 1, 2), done.stderr
+    assert b"\n  + " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "says"), [("folder", "Is a directory"), ("file/x", "There is no folder"), ("none/x", "There is no folder")]
+)
+def test_a_picture_that_cannot_be_written(
+    file: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert cli.main(["top", "--svg", str(tmp_path / file)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--state-dir", str(tmp_path / ("x" * 300))]) == 2
+    assert "File name too long" in capsys.readouterr().err
