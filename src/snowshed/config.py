@@ -31,6 +31,8 @@ from .units import GIB, MIB, format_size
 
 LEAST_MEMORY = 512 * MIB
 LEAST_DISK = 256 * MIB
+MOST_DISK = 1 << 60
+"""Bytes of the largest ext4, which the guest makes of its disk."""
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -121,6 +123,8 @@ def _default_memory(host: Host) -> int:
 
 
 def _read(option: str, value: Any, origin: str) -> Any:
+    if isinstance(value, str) and "\0" in value:
+        raise UserError(f"{option} {origin}: {value!r} holds a zero byte.", "No name and no path can have one.")
     reader = READERS.get(option)
     if reader is None:
         return value
@@ -174,6 +178,11 @@ def _check_against_host(config: BuilderConfig, origins: Mapping[str, str], host:
             f"disk_size {origins.get('disk_size', '')}: {format_size(config.disk_size)} is too small for a Nix store.",
             "Use at least 256M; the file is sparse and takes only what is written.",
         )
+    if config.disk_size > MOST_DISK:
+        raise UserError(
+            f"disk_size {origins.get('disk_size', '')}: {format_size(config.disk_size)} is more than ext4 can hold.",
+            "Use less; it can be made larger at any time.",
+        )
 
 
 def _check_combinations(config: BuilderConfig) -> None:
@@ -186,6 +195,8 @@ def _check_combinations(config: BuilderConfig) -> None:
         )
     if config.image and config.kernel:
         raise UserError("An image and a kernel were both given.", "Give --image, or --kernel, --initrd and --system.")
+    if config.metrics_port == config.port:
+        raise UserError(f"port and metrics_port are both {config.port}.", "Choose another metrics_port, or 0 for none.")
     check_names(config.shares)
     if config.nix.max_free < config.nix.min_free:
         raise UserError(

@@ -62,8 +62,10 @@ def read_file(file: Path) -> dict[str, Any]:
         raise UserError(
             f"{file} cannot be read: {error}.", "Mend the file; `snowshed config check` tries it again."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}.", "Check the file and its permissions.") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.", "Check the file and its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} cannot be read: it is not UTF-8.", "Save it as UTF-8.") from error
     if not isinstance(data, dict):
         raise UserError(f"{file} does not hold a table of options.", "Write options as `name = value` lines.")
     return data

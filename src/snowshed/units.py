@@ -16,8 +16,8 @@ GIB = 1 << 30
 TIB = 1 << 40
 
 _UNITS = {"": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}
-_SIZE = re.compile(r"(\d+)\s*(?:([kmgt])(?:ib)?)?", re.IGNORECASE | re.ASCII)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"(\d{1,20})\s*(?:([kmgt])(?:ib)?)?", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"(\d{1,20}(?:\.\d+)?)\s*(ms|s|min|m|h|d)?", re.IGNORECASE | re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 _SIZE_HINT = "Write bytes, or a whole number with K, M, G or T (powers of 1024): 100G, 6GiB, 512M."

@@ -97,6 +97,7 @@ def test_a_kernel_alone(place: Place, boot: dict[str, Path]) -> None:
         (["--disk-size", "-1G"], "disk_size on the command line: '-1G' is not a size."),
         (["--disk-size", "0G"], "it must be more than zero."),
         (["--disk-size", "100X"], "'100X' is not a size."),
+        (["--disk-size", "9999999999T"], "is more than ext4 can hold."),
         (["--port", "0"], "'0' is not a TCP port."),
         (["--port", "70000"], "'70000' is not a TCP port."),
         (["--network", "bridge"], "'bridge' is not one of nat, restricted, none."),

@@ -8,7 +8,7 @@ import pytest
 
 from snowshed.cli import main as cli
 from snowshed.config import Host, load
-from snowshed.config_file import TOGETHER, builders_in, lines, options_of
+from snowshed.config_file import TOGETHER, builders_in, lines, options_of, read_file
 from snowshed.errors import UserError
 from snowshed.model.machine import Arch
 from snowshed.units import GIB
@@ -139,3 +139,24 @@ def test_the_command_line_checks_the_file_for_all(
     assert capsys.readouterr().out == f"{file} is fine.\n"
     assert cli.main(["list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["NAME", "arm", "default"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("port = 4000\nmetrics_port = 4000\n", "port and metrics_port are both 4000."),
+        ('image = "/a\\u0000b"\n', "holds a zero byte."),
+    ],
+)
+def test_options_that_would_fail_later_are_refused(text: str, says: str, folder: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        load(put(folder, "it.toml", text), {}, HOST, {})
+
+
+def test_a_folder_and_what_is_no_text_are_no_configuration(folder: Path) -> None:
+    (folder / "folder.toml").mkdir()
+    (folder / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"folder\.toml cannot be read: Is a directory\.\n"):
+        read_file(folder / "folder.toml")
+    with pytest.raises(UserError, match=r"it is not UTF-8\.\n"):
+        read_file(folder / "bytes.toml")

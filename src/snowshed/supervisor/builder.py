@@ -198,10 +198,11 @@ class Builder:
     async def _restore(self) -> None:
         """Continue from suspended memory; where it does not fit or does not load, say so and boot cold."""
         self._to(Event.WAKE)
+        began = time.time()
         try:
             self._suspension.check(self._launcher.fingerprint())
             await self._adopt(restored(self._launcher, self._suspension), cold_on_failure=True)
-            self.ready_at = time.time()
+            self.started_at, self.ready_at = began, time.time()
         except asyncio.CancelledError:
             raise
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -49,7 +50,9 @@ def prepare_disk(path: Path, size: int) -> None:
             os.ftruncate(descriptor, size)
             durable.sync_descriptor(descriptor)
     except OSError as error:
-        raise UserError(f"The data disk {path} cannot be made: {error.strerror}.", "Make room on that disk.") from error
+        smaller = "The file system takes no file of that size: use a smaller --disk-size."
+        hint = smaller if error.errno == errno.EFBIG else "Make room on that disk."
+        raise UserError(f"The data disk {path} cannot be made: {error.strerror}.", hint) from error
     finally:
         os.close(descriptor)
 

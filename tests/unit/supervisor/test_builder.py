@@ -93,6 +93,7 @@ async def test_a_suspended_builder_is_found_by_the_next_supervisor(tmp_path: Pat
         assert b.builder.state is State.SUSPENDED
         await b.builder.wake()
         assert [stage.stage for stage in b.builder.stages] == []
+        assert b.builder.started_at is not None, "its time up counts from the wake"
 
 
 @pytest.mark.parametrize("how", ["load", "resume"])
