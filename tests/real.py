@@ -45,9 +45,7 @@ class RealPlace(Place):
         """
         builder = '"/bin/sh"' if shell is None else f'"${{{shell}}}/busybox"'
         words = "" if shell is None else '"sh"'
-        expression = f"""derivation {{
-            name = "{name}"; system = "{system}"; builder = {builder}; args = [ {words} "-c" ''{script}'' ];
-        }}"""
+        expression = _derivation(name, script, system, builder, words)
         machines = self.ok("machines").out.strip()
         argv = ["nix-build", "--expr", expression, "--max-jobs", "0", "--builders", machines, "--no-out-link"]
         nix = {
@@ -56,6 +54,14 @@ class RealPlace(Place):
             "XDG_CACHE_HOME": str(self.home),
         }
         return self._run([*argv, "--option", "build-poll-interval", "1"], BUILD_SECONDS, nix)
+
+    def output_of(self, name: str, script: str, *, system: str) -> str:
+        """The path that `build` would print."""
+        expression = f"({_derivation(name, script, system)}).outPath"
+        argv = ["nix-instantiate", "--eval", "--expr", expression]
+        done = self._run(argv, BUILD_SECONDS, {"NIX_REMOTE": f"local?root={self.nix_root}"})
+        assert done.status == 0, done.words
+        return done.out.strip().strip('"')
 
     def content(self, path: str) -> str:
         """What a store path of the host's holds, which is a file."""
@@ -71,3 +77,9 @@ class RealPlace(Place):
             timeout=seconds,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _derivation(name: str, script: str, system: str, builder: str = '"/bin/sh"', words: str = "") -> str:
+    return f"""derivation {{
+        name = "{name}"; system = "{system}"; builder = {builder}; args = [ {words} "-c" ''{script}'' ];
+    }}"""
