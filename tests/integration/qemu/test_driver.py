@@ -6,94 +6,21 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.qemu import FakeQemu
-from specs import Recorder, linux_spec
+from specs import linux_spec
 
 import snowshed.drivers.qemu.vm as vm_module
-from snowshed.drivers.base import Pausable, Suspendable
+from qemu_at_work import BANNER, CancelledAt, alive, awaiting, greeting, receive, recording, running, until
 from snowshed.drivers.qemu.argv import Firmware
 from snowshed.drivers.qemu.driver import QemuDriver
-from snowshed.drivers.qemu.vm import QemuVm
 from snowshed.errors import GuestError
 from snowshed.guest.agent import Agent
 from snowshed.guest.contract import contract
 from snowshed.model.machine import Arch, EfiBoot, MachineSpec, Network
-
-BANNER = b"SSH-2.0-fake\r\n"
-
-
-@pytest.fixture
-def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeQemu:
-    fake = FakeQemu(tmp_path / "bin")
-    monkeypatch.setenv("PATH", fake.path)
-    monkeypatch.delenv("FAKE_QEMU", raising=False)
-    return fake
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> MachineSpec:
-    return linux_spec(tmp_path)
-
-
-@asynccontextmanager
-async def recording(folder: Path) -> AsyncIterator[Recorder]:
-    """What a supervisor is to a driver, for the length of a test."""
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        recorder = Recorder(folder, tasks)
-        try:
-            yield recorder
-        finally:
-            recorder.close()
-
-
-@asynccontextmanager
-async def running(folder: Path, spec: MachineSpec) -> AsyncIterator[tuple[QemuVm, Recorder]]:
-    """A VM, killed at the end if it still runs."""
-    async with recording(folder) as recorder:
-        vm = await QemuDriver().start(spec, recorder.launch)
-        try:
-            yield vm, recorder
-        finally:
-            await vm.kill()
-
-
-class CancelledAt:
-    """Awaits a coroutine and cancels the task when it waits for the `turn`th time."""
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], turn: int) -> None:
-        self._coroutine = coroutine
-        self._turns_left = turn
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        step, argument = self._coroutine.send, None
-        while True:
-            try:
-                waited_for = step(argument)
-            except StopIteration as end:
-                return end.value
-            self._turns_left -= 1
-            if self._turns_left == 0:
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-            try:
-                step, argument = self._coroutine.send, (yield waited_for)
-            except BaseException as error:
-                step, argument = self._coroutine.throw, error  # type: ignore[assignment]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def open_descriptors() -> int:
@@ -102,21 +29,6 @@ def open_descriptors() -> int:
 
 def opened_by(pid: int) -> set[str]:
     return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-
-
-async def receive(peer: socket.socket, wanted: int) -> bytes:
-    data = b""
-    while len(data) < wanted:
-        chunk = await asyncio.get_running_loop().sock_recv(peer, wanted - len(data))
-        if not chunk:
-            break
-        data += chunk
-    return data
-
-
-async def greeting(vm: QemuVm) -> bytes:
-    with await vm.connect(contract().ports.ssh) as peer:
-        return await receive(peer, len(BANNER))
 
 
 @pytest.mark.parametrize("arch", list(Arch))
@@ -218,105 +130,6 @@ async def test_of_our_files_qemu_inherits_the_lock_alone(qemu: FakeQemu, tmp_pat
         assert ours == {str(tmp_path / "vm.lock")}
 
 
-@pytest.mark.parametrize("version", ["7.2.22", "9.1.0"])
-async def test_a_vm_sleeps_in_a_file_and_goes_on_in_another_process(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, version: str
-) -> None:
-    qemu.fail(f"version={version}")
-    memory = tmp_path / "memory"
-    async with running(tmp_path, spec) as (vm, recorder):
-        assert isinstance(vm, Suspendable)
-        assert isinstance(vm, Pausable)
-        await recorder.heard(b"snowshed-stage: nix")
-        await vm.pause()
-        await vm.save(memory)
-        assert memory.stat().st_mode & 0o777 == 0o600
-    async with recording(tmp_path) as recorder:
-        second = await QemuDriver().start(spec, recorder.launch, restore=memory)
-        assert qemu.journal("cont") == [], "it has to stay paused"
-        await second.resume()
-        assert await greeting(second) == BANNER
-        assert b"snowshed-stage" not in recorder.console, "it has to go on, not to boot"
-        await second.kill()
-    assert [entry["saves"] for entry in qemu.journal("restore")] == [1]
-
-
-@pytest.mark.parametrize("version", ["7.2.22", "9.1.0"])
-async def test_a_wake_can_be_cancelled_at_any_point_and_leaves_nothing(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, version: str
-) -> None:
-    qemu.fail(f"version={version}")
-    memory = tmp_path / "memory"
-    async with running(tmp_path, spec) as (vm, _):
-        await vm.pause()
-        await vm.save(memory)
-    for turn in range(1, 200):
-        async with recording(tmp_path) as recorder:
-            start = CancelledAt(QemuDriver().start(spec, recorder.launch, restore=memory), turn)
-            try:
-                second = await asyncio.create_task(_awaiting(start))
-            except asyncio.CancelledError:
-                continue
-            await second.kill()
-            break
-    assert turn > 8
-    assert [entry["pid"] for entry in qemu.journal("start") if alive(entry["pid"])] == []
-
-
-async def test_a_failed_save_leaves_a_vm_that_can_be_resumed_and_no_file(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
-) -> None:
-    qemu.fail("save-fails")
-    async with running(tmp_path, spec) as (vm, _):
-        await vm.pause()
-        with pytest.raises(GuestError, match="No space left on device") as caught:
-            await vm.save(tmp_path / "memory")
-        assert "Make room" in caught.value.hint
-        assert not (tmp_path / "memory").exists()
-        await vm.resume()
-        assert await greeting(vm) == BANNER
-
-
-async def test_a_save_can_be_cancelled_at_any_point(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
-    memory = tmp_path / "memory"
-    async with running(tmp_path, spec) as (vm, _):
-        for turn in range(1, 100):
-            await vm.pause()
-            try:
-                await asyncio.create_task(_awaiting(CancelledAt(vm.save(memory), turn)))
-            except asyncio.CancelledError:
-                assert not memory.exists()
-            else:
-                break
-            await vm.resume()
-            assert await greeting(vm) == BANNER
-        assert memory.exists()
-        assert turn > 5
-
-
-async def test_qemu_dying_during_a_save_fails_the_save(qemu: FakeQemu, tmp_path: Path, spec: MachineSpec) -> None:
-    qemu.fail("slow-save=3600")
-    async with running(tmp_path, spec) as (vm, _):
-        await vm.pause()
-        saving = asyncio.create_task(vm.save(tmp_path / "memory"))
-        await until(lambda: (tmp_path / "memory").exists())
-        os.kill(vm.pid, signal.SIGKILL)
-        with pytest.raises(GuestError):
-            await saving
-        assert "SIGKILL" in (await vm.wait()).detail
-
-
-@pytest.mark.parametrize("content", [b"", b"QEVM and then rubbish"])
-async def test_memory_that_cannot_be_loaded_is_an_error_and_leaves_nothing_running(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, content: bytes
-) -> None:
-    (tmp_path / "memory").write_bytes(content)
-    async with recording(tmp_path) as recorder:
-        with pytest.raises(GuestError, match="does not fit this QEMU, or is damaged"):
-            await QemuDriver().start(spec, recorder.launch, restore=tmp_path / "memory")
-    assert not alive(qemu.journal("start")[0]["pid"])
-
-
 async def test_a_qemu_that_does_not_start_is_reported_in_its_own_words(
     qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
 ) -> None:
@@ -388,20 +201,6 @@ async def test_a_vm_stopped_by_a_full_disk_goes_on_when_there_is_space(
         await until(lambda: bool(qemu.journal("cont")))
 
 
-async def test_space_on_the_disk_does_not_continue_a_vm_that_was_paused(
-    qemu: FakeQemu, tmp_path: Path, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("snowshed.drivers.qemu.stall.LOOK_SECONDS", 0.0)
-    monkeypatch.setattr("snowshed.drivers.qemu.stall.enough_space", lambda disks: False)
-    qemu.fail("disk-full-after=0")
-    async with running(tmp_path, spec) as (vm, recorder):
-        await recorder.noticed("disk is full")
-        await vm.pause()
-        monkeypatch.setattr("snowshed.drivers.qemu.stall.enough_space", lambda disks: True)
-        await vm.save(tmp_path / "memory")
-        assert qemu.journal("cont") == []
-
-
 async def test_a_start_can_be_cancelled_at_any_point_and_leaves_nothing(
     qemu: FakeQemu, tmp_path: Path, spec: MachineSpec
 ) -> None:
@@ -411,7 +210,7 @@ async def test_a_start_can_be_cancelled_at_any_point_and_leaves_nothing(
         async with recording(tmp_path) as recorder:
             start = CancelledAt(QemuDriver().start(spec, recorder.launch), turn)
             try:
-                vm = await asyncio.create_task(_awaiting(start))
+                vm = await asyncio.create_task(awaiting(start))
             except asyncio.CancelledError:
                 continue
             await vm.kill()
@@ -421,13 +220,3 @@ async def test_a_start_can_be_cancelled_at_any_point_and_leaves_nothing(
     assert started
     assert [pid for pid in started if alive(pid)] == []
     assert open_descriptors() <= before + 4, "more than the event loop's own"
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Give everybody else a turn until something is true that no event tells."""
-    while not true():
-        await asyncio.sleep(0)
-
-
-async def _awaiting(awaitable: CancelledAt) -> Any:
-    return await awaitable
