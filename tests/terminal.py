@@ -114,6 +114,12 @@ class Terminal:
     def hang_up(self) -> None:
         os.killpg(self.process.pid, signal.SIGHUP)
 
+    def vanish(self) -> None:
+        """The window is closed, or the connection lost: nothing can be read or written any more."""
+        os.close(self._slave)
+        os.close(self._master)
+        self._master, self._slave = os.openpty()
+
     def _size(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 

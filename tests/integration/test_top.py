@@ -61,6 +61,14 @@ def test_however_it_ends_the_terminal_is_as_before(place: Place, how: str) -> No
         assert shown.is_as_before
 
 
+def test_a_terminal_that_is_gone_is_no_bug(place: Place) -> None:
+    with terminal(place, "top") as shown:
+        shown.until(complete)
+        shown.vanish()
+        assert shown.process.wait(30) != 70
+    assert not (place.home / ".cache/snowshed/last-bug.txt").exists()
+
+
 def test_a_window_that_changes_its_size_is_filled_anew(place: Place) -> None:
     with terminal(place, "top", columns=160) as shown:
         shown.until(complete)

@@ -161,13 +161,13 @@ def _builds(figures: Figures, width: int) -> list[RenderableType]:
 
 def _rows(figures: Sequence[Figures], width: int) -> Table:
     """A line for each builder; where there is little room only what it is, and why."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     table.add_column("BUILDER", style="bold", no_wrap=True)
     table.add_column("STATE", no_wrap=True)
     wide = width >= NARROW
     for name in ("CPU", "MEMORY", "DISK", "SSH", "BUILDS") if wide else ():
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    table.add_column("", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=width // 4)
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)  # what is left: names and states stay whole
     for each in figures:
         state = Text(each.report["state"], style=STYLES.get(each.report["state"], "yellow"))
         table.add_row(each.name, state, *(_cells(each) if wide else ()), _remark(each.report))

@@ -6,6 +6,7 @@ size. All of that arrives on one pipe.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -14,7 +15,7 @@ import termios
 import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.live import Live
@@ -45,6 +46,10 @@ def watch(builders: Callable[[], Sequence[BuilderPaths]], interval: float) -> in
             _show(live, console, following, builders, keys)
     except KeyboardInterrupt:
         pass  # how one leaves such a screen
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise BrokenPipeError from error  # the terminal is gone: nobody reads what is left to say
     finally:
         following.close()
     return 0
@@ -93,4 +98,5 @@ def _keys() -> Iterator[int | None]:
         tty.setcbreak(descriptor)
         yield descriptor
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # a terminal that is gone has nothing to get back
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -110,3 +110,12 @@ def test_text_where_nothing_moves(busy: Figures, asleep: Figures) -> None:
     assert lines[2].split()[:2] == ["intel", "suspended"]
     assert lines[5].split() == ["hello-2.12.1", "arm", "12", "s", "50%", "100", "MiB"]
     assert lines[6] == "! intel: Somebody cut it off."
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_long_remark_leaves_names_and_states_whole(asleep: Figures, width: int) -> None:
+    asleep.report["notices"] = ["It was cut off while it was running, by a crash or a power cut; a start mends that."]
+    text = shown([asleep], width)
+    assert "intel suspended" in " ".join(text.split())
+    assert "It was cut" in text
+    assert all(cell_len(line) <= width for line in text.splitlines())
