@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
@@ -65,14 +64,6 @@ class CancelledAt:
                 step, argument = self._coroutine.send, (yield waited_for)
             except BaseException as error:
                 step, argument = self._coroutine.throw, error  # type: ignore[assignment]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def receive(peer: socket.socket, wanted: int) -> bytes:

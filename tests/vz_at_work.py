@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,14 +26,6 @@ async def running(driver: VzDriver, machine: MachineSpec, given: Launched, **mor
 async def talk(vm: VzVm) -> bytes:
     with await vm.connect(22) as connection:
         return await first_line(connection)
-
-
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def open_files(pid: int) -> set[str]:

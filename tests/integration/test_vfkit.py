@@ -15,6 +15,7 @@ from fakes.guests import BANNER
 from fakes.machines import M3, Launched, efi_spec, first_line, launched, spec
 from fakes.programs import install, script
 
+from processes import alive
 from snowshed.drivers.base import Pausable, Suspendable
 from snowshed.drivers.krunkit.driver import KrunkitDriver, KrunkitVm
 from snowshed.drivers.vfkit import vm as vm_module
@@ -143,22 +144,14 @@ async def test_a_process_that_stays_behind_its_vm_is_ended(tmp_path: Path, fault
         await vm.request_stop()
         await given.hears(b"Power down")
         await vm.kill()
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
         assert left_over(given) == set()
-
-
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_killing_twice_and_at_once_is_killing(tmp_path: Path) -> None:
     async with running(spec(tmp_path)) as (vm, _):
         await asyncio.gather(vm.kill(), vm.kill())
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
         await vm.kill()
 
 
@@ -282,7 +275,7 @@ async def test_krunkit_has_a_stop_that_always_works(tmp_path: Path, monkeypatch)
         vm = await KrunkitDriver(M3).start(efi_spec(tmp_path), given.launch)
         await vm.request_stop()
         await vm.kill()
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
         assert not (await vm.wait()).clean
 
 

@@ -20,7 +20,7 @@ from ..doctor.look import Case, Live, Look, Record, Recorded, Recording
 from ..doctor.table import TABLE
 from ..errors import SnowshedError, UserError
 from . import root_nix
-from .options import Invocation, common, config_file
+from .options import Invocation, common, config_file, new_file
 from .program import callable_by_root
 from .render import note, out, paint
 
@@ -41,7 +41,13 @@ MARKS = {
 @click.option("--fix", is_flag=True, help="Do what the findings propose, each announced and asked about.")
 @click.option("--yes", is_flag=True, help="With --fix: do not ask.")
 @click.option("--only", metavar="CHECK", multiple=True, help="Make this check alone, by the id that --json shows.")
-@click.option("--record", metavar="FILE", type=click.Path(path_type=Path), help="Write down all that was looked at.")
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    callback=new_file,
+    help="Write down all that was looked at.",
+)
 @click.option("--replay", metavar="FILE", type=click.Path(path_type=Path), help="Judge what --record wrote.")
 @click.pass_obj
 def command(

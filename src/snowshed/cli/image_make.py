@@ -19,7 +19,7 @@ from ..images.upkeep import Upgrade
 from ..model.machine import Arch, arch_of_system
 from ..units import counted, format_size
 from . import candidates
-from .options import F, Invocation, common, waiting
+from .options import F, Invocation, common, new_file, waiting
 from .progress import How, done, progress
 from .render import note, out
 
@@ -33,13 +33,21 @@ def _system(default: str) -> Callable[[F], F]:
     )
 
 
+def _debian(function: F) -> F:
+    """Which Debian the packages are of."""
+    mirror = click.option(
+        "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
+    )
+    suite = click.option(
+        "--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian."
+    )
+    return suite(mirror(function))
+
+
 @click.command("build")
 @common
 @_system("like this machine")
-@click.option("--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian.")
-@click.option(
-    "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
-)
+@_debian
 @click.option("--efi", is_flag=True, help="A raw disk that UEFI firmware boots, for krunkit and other programs.")
 @click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
 @waiting
@@ -130,7 +138,7 @@ def fetch(invocation: Invocation, system: str | None, url: str, sha256: str) -> 
 @click.command("export")
 @common
 @click.argument("name", shell_complete=candidates.images)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), callback=new_file)
 @waiting
 @click.pass_obj
 def export(invocation: Invocation, name: str, file: Path) -> int:
@@ -153,10 +161,7 @@ def export(invocation: Invocation, name: str, file: Path) -> int:
 @click.command("upgrade")
 @common
 @_system("all that have images")
-@click.option("--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian.")
-@click.option(
-    "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
-)
+@_debian
 @click.option("--check", is_flag=True, help="Ask, say what is newer, and make nothing.")
 @waiting
 @click.pass_obj

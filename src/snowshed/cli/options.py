@@ -127,6 +127,13 @@ def config_file(function: F) -> F:
     )(function)
 
 
+def new_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """The callback of what names a file that is to be written: its folder is there, before any work is done for it."""
+    if value is not None and not value.parent.is_dir():
+        raise UserError(f"There is no folder {value.parent}.", "Make it, or choose another place.")
+    return value
+
+
 _SETTINGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--cores",), {"metavar": "N", "help": "Processor cores of the guest (default: 4, or what the host has)."}),
     (("--memory",), {"metavar": "SIZE", "help": "Memory: 6GiB, or a number of MiB (default: 8192, or half the host)."}),

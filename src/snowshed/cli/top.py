@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 
-from ..errors import UserError
 from ..paths import BuilderPaths, find_builder
 from .figures import Figures
 from .follow import Following
 from .known import known_builders
-from .options import Invocation, common
+from .options import Invocation, common, new_file
 from .render import moves, note, out, snapshot
 
 INTERVAL = 2.0
@@ -40,9 +39,9 @@ Builders = Callable[[], Sequence[BuilderPaths]]
 )
 @click.option("--once", is_flag=True, help="Print it once, as text, and end: so it does without a terminal, too.")
 @click.option("--json", "as_json", is_flag=True, help="Once, as JSON: a list of builders.")
-@click.option("--svg", metavar="FILE", help="Once, as a picture.")
+@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), callback=new_file, help="Once, as a picture.")
 @click.pass_obj
-def command(invocation: Invocation, interval: float, once: bool, as_json: bool, svg: str | None) -> int:
+def command(invocation: Invocation, interval: float, once: bool, as_json: bool, svg: Path | None) -> int:
     """What all builders are doing, as it changes: processors, memory, disk, connections, builds by name, time to idle.
 
     Watching keeps no builder awake. q or Ctrl-C ends it.
@@ -60,7 +59,12 @@ def command(invocation: Invocation, interval: float, once: bool, as_json: bool, 
 
 
 def show(
-    builders: Builders, interval: float = INTERVAL, *, once: bool = False, as_json: bool = False, svg: str | None = None
+    builders: Builders,
+    interval: float = INTERVAL,
+    *,
+    once: bool = False,
+    as_json: bool = False,
+    svg: Path | None = None,
 ) -> int:
     """Show `builders` until somebody has seen enough; once where that is asked for, or nobody sees it move."""
     if not (once or as_json or svg) and moves(sys.stdout):
@@ -71,7 +75,7 @@ def show(
     if as_json:
         out(json.dumps([{**each.report, "builds": each.builds, "processor": each.processor} for each in figures]))
     elif svg:
-        _picture(figures, Path(svg))
+        _picture(figures, svg)
         note(f"The picture is in {svg}.")
     elif figures:
         out(snapshot(figures))
@@ -104,8 +108,6 @@ def _picture(figures: Sequence[Figures], file: Path) -> None:
     from .dashboard import dashboard
     from .picture import drawing, save
 
-    if not file.parent.is_dir():
-        raise UserError(f"There is no folder {file.parent}.", "Make it, or choose another place.")
     console = drawing()
     console.print(dashboard(figures, console))
     save(console, file, "snowshed top")

@@ -28,11 +28,9 @@ _AGAIN = "Ask whoever made it for another one."
 
 
 def pack(image: Image, file: Path, report: Report = silent) -> None:
-    """Write `image` into the new file `file`. Raises `UserError` where that is there already, where its folder is
-    not, and for an image that lacks a file."""
+    """Write `image` into the new file `file`. Raises `UserError` where that is there already, and for an image that
+    lacks a file."""
     temporary = file.with_name(f".{file.name}.new")
-    if not file.parent.is_dir():
-        raise UserError(f"There is no folder {file.parent}.", "Make it, or choose another place.")
     missing = [name for name in image.manifest.files if not (image.path / name).is_file()]
     if missing:
         raise UserError(

@@ -14,7 +14,8 @@ from fakes.qemu import FakeQemu
 from specs import linux_spec
 
 import snowshed.drivers.qemu.vm as vm_module
-from qemu_at_work import BANNER, CancelledAt, alive, awaiting, greeting, receive, recording, running, until
+from processes import alive
+from qemu_at_work import BANNER, CancelledAt, awaiting, greeting, receive, recording, running, until
 from snowshed.drivers.qemu.argv import Firmware
 from snowshed.drivers.qemu.driver import QemuDriver
 from snowshed.errors import GuestError

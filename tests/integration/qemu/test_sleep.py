@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fakes.qemu import FakeQemu
 
-from qemu_at_work import BANNER, CancelledAt, alive, awaiting, greeting, recording, running, until
+from processes import alive
+from qemu_at_work import BANNER, CancelledAt, awaiting, greeting, recording, running, until
 from snowshed.drivers.base import Pausable, Suspendable
 from snowshed.drivers.qemu.driver import QemuDriver
 from snowshed.errors import GuestError

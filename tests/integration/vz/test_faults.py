@@ -12,6 +12,7 @@ import pytest
 from fakes.guests import BANNER
 from fakes.machines import M3, launched, spec
 
+from processes import alive
 from snowshed.drivers.vz import client as client_module
 from snowshed.drivers.vz import driver as driver_module
 from snowshed.drivers.vz import vm as vm_module
@@ -19,7 +20,7 @@ from snowshed.drivers.vz.driver import VzDriver
 from snowshed.drivers.vz.vm import SavableVzVm
 from snowshed.errors import GuestError, SnowshedError, UserError
 from snowshed.model.machine import Network
-from vz_at_work import exists, running, talk
+from vz_at_work import running, talk
 
 
 async def test_memory_of_another_machine_is_refused(on, tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ async def test_a_kill_always_kills(on, faults, monkeypatch, tmp_path: Path, word
     async with launched() as given, running(on(), spec(tmp_path), given) as vm:
         await vm.request_stop()
         await asyncio.gather(vm.kill(), vm.kill())
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
         ended = await vm.wait()
         assert (ended.clean, ended.detail) == (False, "its plug was pulled")
 
@@ -126,7 +127,7 @@ async def test_a_helper_that_is_stopped_does_not_hang_its_supervisor(on, monkeyp
         with pytest.raises(GuestError, match=r"did not answer within .* \(Pause\)"):
             await vm.pause()
         await vm.kill()
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
 
 
 async def test_a_signal_from_outside_shuts_the_guest_down(on, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ async def test_a_helper_whose_supervisor_is_gone_ends(on, tmp_path: Path) -> Non
         vm._client._wire._socket.shutdown(2)
         ended = await vm.wait()
         assert not ended.clean
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
 
 
 async def test_a_start_that_the_framework_refuses(on, faults, tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ async def test_a_helper_that_is_no_good(tmp_path: Path, monkeypatch, says: str |
     async with launched() as given:
         with pytest.raises(SnowshedError, match=message):
             await VzDriver(M3, [sys.executable, "-c", code]).start(spec(tmp_path), given.launch)
-        assert not exists(int((tmp_path / "pid").read_text()))
+        assert not alive(int((tmp_path / "pid").read_text()))
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing(on, faults, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 from fakes.guests import BANNER
 from fakes.machines import INTEL, M1, M3, efi_spec, first_line, launched, spec
 
+from processes import alive
 from snowshed.drivers.base import Pausable, Suspendable
 from snowshed.drivers.mac import Mac
 from snowshed.drivers.vz.driver import IDENTIFIER, VzDriver
 from snowshed.drivers.vz.vm import SavableVzVm
 from snowshed.model.machine import Arch, MachineSpec, Network, Share
-from vz_at_work import exists, open_files, running, talk
+from vz_at_work import open_files, running, talk
 
 
 async def test_a_guest_from_start_to_shutdown(on, tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ async def test_a_guest_from_start_to_shutdown(on, tmp_path: Path) -> None:
         ended = await vm.wait()
         assert (ended.clean, ended.detail) == (True, "the guest has shut down")
         assert b"Power down" in given.said, "the console's last words were read"
-        assert not exists(vm.pid)
+        assert not alive(vm.pid)
 
 
 @pytest.mark.parametrize(

@@ -173,13 +173,14 @@ def test_a_terminal_without_our_signs_gets_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "says"), [("folder", "Is a directory"), ("file/x", "There is no folder"), ("none/x", "There is no folder")]
 )
-def test_a_picture_that_cannot_be_written(
+def test_a_file_that_cannot_be_written(
     file: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    assert cli.main(["top", "--svg", str(tmp_path / file)]) == 2
-    assert says in capsys.readouterr().err
+    for words in (["top", "--svg"], ["doctor", "--record"]):
+        assert cli.main([*words, str(tmp_path / file)]) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_a_name_that_no_file_can_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,11 +69,6 @@ def test_nothing_is_written_over(image: store.Image, tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-def test_there_is_no_folder_for_it(image: store.Image, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no folder"):
-        packed.pack(image, tmp_path / "none" / "image.tar")
-
-
 def test_an_image_that_lacks_a_file_is_not_written(image: store.Image, tmp_path: Path) -> None:
     (image.path / manifest.INITRD).unlink()
     with pytest.raises(UserError, match=f"lacks {manifest.INITRD}"):
