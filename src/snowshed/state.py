@@ -73,14 +73,17 @@ def _unusable(folder: Path, error: OSError) -> UserError:
     )
 
 
-def held(lock: Path) -> bool:
-    """Whether a living process holds the ``flock`` on `lock`. This looks for an instant and never keeps it."""
+def held(lock: Path, *, shared: bool = False) -> bool:
+    """Whether a living process holds the ``flock`` on `lock`. This looks for an instant and never keeps it.
+
+    `shared`: holders share it, so that only who asks for all of it meets them.
+    """
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:

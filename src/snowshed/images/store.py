@@ -198,17 +198,7 @@ def hold(folder: Path) -> int:
 
 def is_held(image: Image) -> bool:
     """Whether anybody runs from `image` now, wherever they keep their state."""
-    try:
-        descriptor = os.open(image.path / manifests.NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return state.held(image.path / manifests.NAME, shared=True)
 
 
 def builders_using(image: Image) -> list[str]:

@@ -9,23 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fakes.services import DESCRIPTION as SYSTEM
 
 from snowshed.config import BuilderConfig, ShareConfig
 from snowshed.service import systemd
-from snowshed.service.description import Description, describe
+from snowshed.service.description import describe
 from snowshed.service.systemd import Layout, load_commands, service_unit, socket_unit, unload_commands
 from snowshed.units import GIB
 
-SYSTEM = Description(
-    builder="default",
-    program=("/opt/snowshed/bin/snowshed", "run", "-b", "default", "--on-demand"),
-    state=Path("/var/lib/snowshed/default"),
-    config=Path("/etc/snowshed/default.toml"),
-    port=31222,
-    memory=2 * GIB,
-    user="snowshed",
-    groups=("kvm",),
-)
 OWN = replace(SYSTEM, user="", home=Path("/home/ada"), state=Path("/home/ada/.local/share/snowshed/default"))
 
 MOST_EXPOSED = 3.0
