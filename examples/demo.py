@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from snowshed.errors import SnowshedError
@@ -146,11 +146,26 @@ class Demo:
         """Not to be interrupted: nothing of us stays, running or on the disk, but the image and the packages."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end_children()
         subprocess.call([SNOWSHED, "destroy", *self.builder, "--yes"])
         for folder in [self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())]:
             if not folder.is_symlink():
                 folder.chmod(0o700)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def end_children() -> None:
+    """Interrupt the children that still run, and wait for them.
+
+    Ctrl-C between a child's start and `Popen`'s return leaves a child that no variable knows, so the kernel is asked
+    (proc(5), `children`). What it was starting must have come to its end before anybody destroys it.
+    """
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            os.kill(int(pid), signal.SIGINT)
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def narrate(stderr: Iterable[str]) -> None:

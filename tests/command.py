@@ -143,11 +143,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def with_patience(condition: Callable[[], Any]) -> None:
-    """Return once `condition` holds: for what other processes do, of which no event tells us."""
+def with_patience(condition: Callable[[], Any], say: Callable[[], Any] = lambda: "") -> None:
+    """Return once `condition` holds: for what other processes do, of which no event tells us.
+
+    `say` is asked for what the failure should name.
+    """
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited in vain {say()}"
         time.sleep(0.02)
 
 

@@ -63,7 +63,7 @@ class Demo:
         return found
 
     def left_nothing(self) -> None:
-        with_patience(lambda: self.alive() == [])
+        with_patience(lambda: self.alive() == [], say=self.alive)
         assert list(self.temporary.iterdir()) == []
 
 
