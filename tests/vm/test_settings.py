@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +153,7 @@ def test_settings_arrive_and_nothing_is_made_anew(place: RealPlace, tmp_path: Pa
     assert at_rest["used"] > 0, "how full it was is remembered"
     assert at_rest["virtual"] == 8 * GIB
     assert f" {SYSTEM} " in promise.out
+    no_other_builder_takes_its_disk(place)
 
     configure(place, SECOND)
     promise = place.ok("machines")
@@ -170,6 +173,17 @@ def the_clock_is_right(place: RealPlace) -> None:
         return before - 1 <= told <= time.time() + 1
 
     with_patience(exact)
+
+
+def no_other_builder_takes_its_disk(place: RealPlace) -> None:
+    """Not even one that was never started, and knows of no disk of its own."""
+    taken = place.state.with_name("other") / "disk.img"
+    taken.parent.mkdir()
+    subprocess.run(["cp", "--sparse=always", place.state / "disk.img", taken], check=True)
+    refused = place.run("start", "-b", "other", "--port", str(free_port()), "--disk-size", "8G")
+    assert refused.status != 0
+    assert f"The data disk {taken} is that of another builder, which is named default." in refused.err
+    shutil.rmtree(taken.parent)
 
 
 def freed_blocks_go_back(place: RealPlace) -> None:

@@ -189,7 +189,7 @@ class Builder:
         try:
             await guest.fully_up()
             self.ready_at = time.time()
-            await settle_in(guest, self._launcher.notes)
+            await settle_in(guest, self._launcher)
         except GuestGoneError:
             return
         except SnowshedError as error:

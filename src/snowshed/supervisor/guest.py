@@ -31,6 +31,12 @@ _COUNT_BUILDS = (
 _DISK_USE = f"PATH=$PATH:/usr/bin:/run/current-system/sw/bin; stat -f -c '%b %f %S' {contract().data_dir}"
 """Blocks of the file system, those that are free, and the bytes of one."""
 
+_MARK_DISK = f"""
+PATH=$PATH:/usr/bin:/run/current-system/sw/bin
+while read -r device place _; do [ "$place" != {contract().data_dir} ] || break; done </proc/mounts
+printf '%s\\n' "$1" | dd of="$device" conv=notrunc,fsync
+"""
+
 _COLLECT = (
     "PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin; "
     f"NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}' nix-store --gc 2>&1 && "
@@ -178,6 +184,10 @@ class LiveGuest:
         """Bytes of the data disk's file system that are taken."""
         answer = await (await self.agent()).run(["/bin/sh", "-c", _DISK_USE], seconds=10.0)
         return used_of(answer)
+
+    async def mark_disk(self, mark: str) -> None:
+        """Write `mark`, a line, where the data disk has room for a boot loader."""
+        await (await self.agent()).run(["/bin/sh", "-c", _MARK_DISK, "sh", mark])
 
     async def tidy(self) -> None:
         """Write everything out and give freed blocks back to the host."""

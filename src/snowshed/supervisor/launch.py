@@ -24,6 +24,7 @@ from ..process import finish, run
 from ..state import prepare_runtime
 from . import datadisk
 from .console import Console
+from .datadisk import Mark
 from .guest import LiveGuest
 from .notes import Notes
 from .plan import Source, machine_spec
@@ -67,6 +68,11 @@ class Launcher:
         """The machine as it would be started now."""
         mac, machine_id = identity(self.paths.mac, self.paths.machine_id)
         return machine_spec(self.config, self.paths, self.source, mac=mac, machine_id=machine_id)
+
+    def mark(self) -> Mark:
+        """What the builder's data disk says of whose it is."""
+        _, machine_id = identity(self.paths.mac, self.paths.machine_id)
+        return Mark(self.paths.name, machine_id)
 
     def capabilities(self) -> Capabilities:
         return self.driver.capabilities(self.spec())
@@ -112,7 +118,7 @@ class Launcher:
         spec = self.spec()
         for problem in self.driver.check(spec):
             raise problem
-        datadisk.check(self.paths.disk, self.notes.told.disk_id)
+        datadisk.check(self.paths.disk, self.mark(), self.notes.told.disk_id)
         prepare_disk(self.paths.disk, self.config.disk_size)
         if self.source.efi is not None:
             gpt.grow(self.paths.disk)

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from ..errors import SnowshedError
+from .datadisk import Mark, file_system_of, mark_on
 from .guest import LiveGuest
+from .launch import Launcher
 from .notes import Notes
 
 SETTLE_SECONDS = 30.0
 """For a guest that has just come up, or has much to write."""
 
 
-async def settle_in(guest: LiveGuest, notes: Notes) -> None:
-    """After a boot: set the clock, which may be off by a second or two until then, and see how full the disk is."""
+async def settle_in(guest: LiveGuest, launcher: Launcher) -> None:
+    """After a boot: set the clock, which may be off by a second or two until then, see how full the disk is, and write
+    on it whose it is."""
     with suppress(SnowshedError, OSError, TimeoutError):
         await guest.unless_gone(guest.set_clock(time.time()), SETTLE_SECONDS, "its clock was set")
-    await note_use(guest, notes)
+    await note_use(guest, launcher.notes)
+    await _mark(guest, launcher.paths.disk, launcher.mark())
+
+
+async def _mark(guest: LiveGuest, disk: Path, mark: Mark) -> None:
+    """The guest writes: it has the file system's first block in its memory, and would write over what we do."""
+    if file_system_of(disk) and mark_on(disk) != mark:
+        with suppress(SnowshedError, OSError, TimeoutError):
+            await guest.unless_gone(guest.mark_disk(str(mark)), SETTLE_SECONDS, "its disk was marked")
 
 
 async def note_use(guest: LiveGuest, notes: Notes, patience: float = SETTLE_SECONDS) -> None:
