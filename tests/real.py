@@ -53,7 +53,8 @@ class RealPlace(Place):
             "NIX_SSHOPTS": f"-F {self.state}/ssh/config",
             "XDG_CACHE_HOME": str(self.home),
         }
-        return self._run([*argv, "--option", "build-poll-interval", "1"], BUILD_SECONDS, nix)
+        argv += ["--option", "build-poll-interval", "1", "--option", "substitute", "false"]
+        return self._run(argv, BUILD_SECONDS, nix)
 
     def output_of(self, name: str, script: str, *, system: str) -> str:
         """The path that `build` would print."""

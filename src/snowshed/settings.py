@@ -66,7 +66,10 @@ class NixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
     min_free: Annotated[
         int,
-        Meta(description="The guest collects garbage when less than this is free on its disk. On a small disk less."),
+        Meta(
+            description="Garbage is collected in the guest when less than this is free on its disk and nobody builds. "
+            "On a small disk less: a tenth of it."
+        ),
     ] = 5 * GIB
     max_free: Annotated[int, Meta(description="It stops when this much is free.")] = 7 * GIB
     substituters: Annotated[

@@ -41,6 +41,16 @@ class Fate:
     """KiB that the guest frees when it is to drop its cache."""
     culprit: str = ""
     """The guest's answer to whoever asks whose build ran out of memory."""
+    free: int = 1 << 40
+    """Bytes of the guest's disk."""
+    garbage: int = 0
+    """Bytes that a collection would free."""
+    last_words: str = ""
+    """The guest's answer to whoever asks what builds said last."""
+    clockless: bool = False
+    """The guest has no clock of its own, and says so while it boots."""
+    busy: bool = False
+    """Somebody talks to the guest's Nix."""
     silent: set[str] = field(default_factory=set)
     """Of: agent, ssh. They accept, and never answer."""
 
@@ -134,7 +144,7 @@ class FakeVm(Vm):
         self._peers: list[socket.socket] = []
         self.paused = restored
         self._asked: list[str] = []
-        self.clock_is_set = not restored
+        self.clock_is_set = not restored and not driver.fate.clockless
         if not restored:
             launch.tasks.create_task(self._boot(), name="fake boot")
 
@@ -149,6 +159,8 @@ class FakeVm(Vm):
                 self.end(clean=False, detail="it died")
             if self._ended.done():
                 return
+            if stage == "sshd" and self._fate.clockless:
+                self._launch.console(b"snowshed-fact: clock guessed\r\n")
             failed = self._fate.strikes("boot")
             self._say(f"failed {stage} on purpose" if failed else stage)
             if failed and stage == "boot":  # nothing comes after that; the others do not wait for each other
@@ -256,7 +268,20 @@ class FakeVm(Vm):
             return look.answer(*self._fate.builds)
         if look.DROP in script:
             return f"{self._fate.cached}\n"
+        if look.FREE in script:
+            return f"{self._fate.free // 512} 512\n"
+        if look.LAST_WORDS in script:
+            return self._fate.last_words
+        if look.COLLECTS in script:
+            return self._collected()
         return self._fate.culprit if look.CULPRIT in script else f"{self._fate.building}\n"
+
+    def _collected(self) -> str:
+        if self._fate.busy:
+            return ""
+        freed, self._fate.garbage = self._fate.garbage, 0
+        self._fate.free += freed
+        return f"deleting\n{freed} bytes freed\n"
 
     def _answer(self, command: str, arguments: dict[str, Any]) -> Any:
         match command:
@@ -266,7 +291,7 @@ class FakeVm(Vm):
                 self.clock_is_set = True
                 return {}
             case "guest-exec":
-                self._asked.append(arguments.get("arg", [""])[-1])
+                self._asked.append(" ".join(arguments.get("arg", [])))
                 return {"pid": len(self._asked)}
             case "guest-exec-status":
                 from base64 import b64encode

@@ -28,3 +28,7 @@ def answer(*builds: str, logs: int = 3) -> str:
         lines += [f"dir {user} /data/build/nix-build-{name}.drv-0/build", f"own {user} {process}"]
         stats.append(f"{process} (sh) S 1 1 1 0 -1 0 0 0 0 0 400 100 0 0 20 0 1 0 9000 0 256 0 0 0 0 0 0")
     return "\n".join([*lines, *stats]) + "\n"
+
+
+FREE, COLLECTS, LAST_WORDS = "'%a %S'", "nix-store --gc", "logs-seen"
+"""And for those that ask how much of the disk is free, collect garbage, and ask what builds said last."""

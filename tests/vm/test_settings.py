@@ -46,8 +46,6 @@ share_nix_store = true
 max_jobs = 3
 features = ["big-parallel", "snow"]
 emulate = ["aarch64-linux"]
-min_free = "300M"
-max_free = "600M"
 substituters = ["https://cache.invalid"]
 trusted_public_keys = ["cache.invalid:AAAA"]
 ca_bundle = "HERE/ca.crt"
@@ -69,8 +67,6 @@ ARRIVED = {
     "nix.max_jobs": ("nix config show max-jobs", "3"),
     "nix.features": ("nix config show system-features", "big-parallel snow"),
     "nix.emulate": ("nix config show extra-platforms", "aarch64-linux i686-linux"),
-    "nix.min_free": ("nix config show min-free", str(300 << 20)),
-    "nix.max_free": ("nix config show max-free", str(600 << 20)),
     "nix.substituters": ("nix config show substituters", "https://cache.invalid"),
     "nix.trusted_public_keys": ("nix config show trusted-public-keys", "cache.invalid:AAAA"),
     "nix.ca_bundle": ("cat $(nix config show ssl-cert-file)", "CERTIFICATES"),
@@ -86,7 +82,7 @@ ELSEWHERE = {
     "the host's own": (
         *("driver", "accel", "port", "on_demand", "verbose", "stop_grace", "metrics_port"),
         *("idle.timeout", "idle.action", "watchdog.timeout", "watchdog.action"),
-        *("nix.speed_factor", "nix.protocol"),
+        *("nix.speed_factor", "nix.protocol", "nix.min_free", "nix.max_free"),
     ),
     "what is booted": ("system", "image", "kernel", "initrd", "system_path"),
     "hardware that not every host has; test_foreign.py has Rosetta": ("rosetta", "nested_virtualization"),

@@ -105,7 +105,7 @@ in
   minFree = mkOption {
     type = types.str;
     default = "5GiB";
-    description = "Free space on the data disk below which the guest collects garbage.";
+    description = "Free space on the data disk below which the guest collects garbage, as soon as nobody builds.";
   };
 
   maxFree = mkOption {

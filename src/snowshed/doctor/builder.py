@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def state(look: Look) -> Verdict:
     if failure := report.get("failure"):
         last = f" Its last words: {failure['console'][-1]}" if failure["console"] else ""
         return wrong(f"{report['state']}: {failure['message'].rstrip('.')}{last}", failure["hint"])
-    shortages = {shortage["text"] for shortage in report.get("shortages", ())}  # those are `out_of_memory`'s
+    shortages = {shortage["text"] for shortage in report.get("shortages", ())}  # those have checks of their own
     if notices := [notice for notice in report["notices"] if notice not in shortages]:
         return wrong(" ".join(notices))
     if not report["running"]:
@@ -204,13 +205,16 @@ def memory(look: Look) -> Verdict:
     return wrong(says) if free < LITTLE_MEMORY else fine(says)
 
 
-def out_of_memory(look: Look) -> Verdict:
-    report = look.fact("report", lambda: _report(look.case))
-    shortages = report.get("shortages", ())
-    recent = [shortage["text"] for shortage in shortages if shortage["text"] in report["notices"]]
-    if recent:
-        return wrong(" ".join(recent).rstrip("."))
-    return fine("no build ran out of it")
+def _ran_out(of: str) -> Callable[[Look], Verdict]:
+    """Whether builds ran out of ``memory``, ``disk`` or ``processes``, by what the supervisor knows."""
+
+    def check(look: Look) -> Verdict:
+        report = look.fact("report", lambda: _report(look.case))
+        shortages = [shortage for shortage in report.get("shortages", ()) if shortage.get("of", "memory") == of]
+        recent = [shortage["text"] for shortage in shortages if shortage["text"] in report["notices"]]
+        return wrong(" ".join(recent).rstrip(".")) if recent else fine("no build ran out of it")
+
+    return check
 
 
 def limit(look: Look) -> Verdict:
@@ -275,8 +279,22 @@ CHECKS = (
     Check(
         "out-of-memory",
         "memory of builds",
-        out_of_memory,
+        _ran_out("memory"),
         "More memory: `snowshed restart --memory 12GiB`; or fewer builds at once: `nix.max_jobs = 1`.",
+        after="supervisor",
+    ),
+    Check(
+        "out-of-disk",
+        "disk of builds",
+        _ran_out("disk"),
+        "Make room, `snowshed gc`; or the disk larger, `snowshed restart --disk-size 200G`.",
+        after="supervisor",
+    ),
+    Check(
+        "out-of-processes",
+        "processes of builds",
+        _ran_out("processes"),
+        "If it is no mistake of the build's: more memory allows more, `snowshed restart --memory 12GiB`.",
         after="supervisor",
     ),
     Check(

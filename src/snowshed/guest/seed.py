@@ -172,12 +172,9 @@ def nix_conf(config: BuilderConfig) -> str:
     Not the systems that it is to emulate: of those it tells its Nix itself, once it has seen that it can.
     """
     nix = config.nix
-    min_free, max_free = collection_limits(config)
     lines = [
         f"cores = {config.cores}",
         f"max-jobs = {nix.max_jobs or config.cores}",
-        f"min-free = {min_free}",
-        f"max-free = {max_free}",
     ]
     if config.network is not Network.NAT:
         lines.append("substituters =")
@@ -197,11 +194,7 @@ def nix_conf(config: BuilderConfig) -> str:
 
 
 def collection_limits(config: BuilderConfig) -> tuple[int, int]:
-    """Free bytes at which the guest's Nix begins and stops to collect garbage: those configured, on a small disk less.
-
-    A disk on which `min-free` is always undercut collects at every build, and Nix's collection takes away what
-    a build that is just being set up needs (NixOS/nix issue 2285).
-    """
+    """Free bytes at which collecting garbage in the guest begins and stops: those configured, on a small disk less."""
     return min(config.nix.min_free, config.disk_size // 10), min(config.nix.max_free, config.disk_size // 7)
 
 

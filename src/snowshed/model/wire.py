@@ -118,18 +118,20 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Shortage(msgspec.Struct, frozen=True):
-    """Memory that ran out in the guest at `at` (seconds since the epoch); `text` says so to people.
+    """What ran out in the guest at `at` (seconds since the epoch): `of` is ``memory``, ``disk`` or ``processes``;
+    `text` says so to people.
 
-    Its kernel ended `process`, which held `held` bytes, of the derivation named `build` (empty: of no build, or nobody
-    knows which). All builds together may hold `limit` bytes (0: nobody knows).
+    It was the derivation named `build` that got none (empty: no build, or nobody knows which). Of memory: the kernel
+    ended `process`, which held `held` bytes. All builds together may have `limit` bytes or processes (0: nobody knows).
     """
 
     at: float
     text: str
     build: str
-    process: str
-    held: int
-    limit: int
+    process: str = ""
+    held: int = 0
+    limit: int = 0
+    of: str = "memory"
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

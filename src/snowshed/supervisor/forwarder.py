@@ -57,10 +57,19 @@ class Traffic:
 class Forwarder:
     """Listens on `listeners` and connects every client with the guest; `served` clients so far."""
 
-    def __init__(self, leases: Leases, wake: Wake, *, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        wake: Wake,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_end`: a client that was served has left."""
         self._leases = leases
         self._wake = wake
         self._on_change = on_change
+        self._on_end = on_end
         self._unanswered = asyncio.Semaphore(UNANSWERED_LIMIT)
         self.held = 0
         self.open = 0
@@ -76,6 +85,7 @@ class Forwarder:
         """One client from beginning to end; nothing that goes wrong with it leaves this function."""
         with client, self._leases.hold("connection"), suppress(SnowshedError, OSError):
             await self._serve(client)
+            self._on_end()
         self._on_change()
 
     async def _serve(self, client: socket.socket) -> None:

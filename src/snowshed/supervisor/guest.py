@@ -37,11 +37,23 @@ while read -r device place _; do [ "$place" != {contract().data_dir} ] || break;
 printf '%s\\n' "$1" | dd of="$device" conv=notrunc,fsync
 """
 
-_COLLECT = (
-    "PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin; "
-    f"NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}' nix-store --gc 2>&1 && "
-    f"sync && fstrim {contract().data_dir}"
-)
+_DISK_FREE = f"PATH=$PATH:/usr/bin:/run/current-system/sw/bin; stat -f -c '%a %S' {contract().data_dir}"
+"""Blocks that builds can still take of the file system, and the bytes of one."""
+
+_COLLECT = f"""
+PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin
+export NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}'
+nix-store --gc "$@" 2>&1 && sync && fstrim {contract().data_dir}
+"""
+
+_UNLESS_BUSY = """
+tries=20
+while [ "$(grep -slx nix-daemon /proc/[0-9]*/comm | wc -l)" -gt 1 ]; do
+    [ $((tries -= 1)) -gt 0 ] || exit 0
+    sleep 0.1
+done
+"""
+"""Goes on when Nix's daemon has no client: each has a process of its own there, and needs a moment to end."""
 DROP_CACHE = """
 cache() {
     while read -r name size _; do
@@ -154,7 +166,7 @@ class LiveGuest:
     async def resume(self) -> None:
         """Continue a paused guest and set its clock. Only then may anything be forwarded to it."""
         await self._pausable().resume()
-        await self.set_clock(time.time())
+        await self.set_clock()
 
     async def save(self, file: Path) -> None:
         """Write the memory of the paused guest into `file`. Raises `GuestError`; it can be resumed then."""
@@ -167,9 +179,11 @@ class LiveGuest:
             raise Bug("A VM that cannot be paused was to be paused or resumed.")
         return self.vm
 
-    async def set_clock(self, seconds: float) -> None:
-        """Set the guest's clock to `seconds` since the epoch."""
-        await (await self.agent()).set_time(seconds)
+    async def set_clock(self) -> None:
+        """Set the guest's clock to the host's, as that is when the agent is ready to listen."""
+        agent = await self.agent()
+        await agent.ping()
+        await agent.set_time(time.time())
 
     async def builds(self) -> int:
         """Processes of builds that run in the guest, whether or not anybody is connected."""
@@ -189,6 +203,11 @@ class LiveGuest:
         """Write `mark`, a line, where the data disk has room for a boot loader."""
         await (await self.agent()).run(["/bin/sh", "-c", _MARK_DISK, "sh", mark])
 
+    async def disk_free(self) -> int:
+        """Bytes of the data disk's file system that builds can still take."""
+        answer = await (await self.agent()).run(["/bin/sh", "-c", _DISK_FREE], seconds=10.0)
+        return free_of(answer)
+
     async def tidy(self) -> None:
         """Write everything out and give freed blocks back to the host."""
         await (await self.agent()).run(["/bin/sh", "-c", f"sync; fstrim {contract().data_dir}"])
@@ -199,9 +218,16 @@ class LiveGuest:
 
     async def collect(self) -> str:
         """Delete what no build needs from the guest's store and give its blocks back; what Nix said of it."""
-        said = await (await self.agent()).run(["/bin/sh", "-c", _COLLECT], seconds=COLLECT_SECONDS)
-        lines = said.strip().splitlines()
-        return lines[-1] if lines else "nothing was deleted"
+        return await self._collect(_COLLECT) or "nothing was deleted"
+
+    async def collect_unless_busy(self, most: int) -> str:
+        """Delete up to `most` bytes of garbage; what Nix said of it, empty where somebody else talks to it."""
+        return await self._collect(_UNLESS_BUSY + _COLLECT, "--max-freed", str(most))
+
+    async def _collect(self, script: str, *options: str) -> str:
+        argv = ["/bin/sh", "-c", script, "sh", *options]
+        said = await (await self.agent()).run(argv, seconds=COLLECT_SECONDS)
+        return said.strip().rpartition("\n")[2]
 
     async def shut_down(self, grace: float, *, paused: bool = False) -> Exit:
         """Have the guest shut itself down; pull the plug after `grace` seconds. Always ends the VM."""
@@ -232,8 +258,18 @@ class LiveGuest:
 
 def used_of(stat: str) -> int:
     """The bytes that are taken, from what `stat` said of a file system. Raises `GuestError` for anything else."""
-    try:
-        blocks, free, size = map(int, stat.split())
-    except ValueError:
-        raise GuestError(f"The guest does not say how full its disk is, but {stat.strip()[:80]!r}.") from None
+    blocks, free, size = _figures(stat, 3)
     return (blocks - free) * size
+
+
+def free_of(stat: str) -> int:
+    """The bytes that are free, from what `stat` said of a file system. Raises `GuestError` for anything else."""
+    free, size = _figures(stat, 2)
+    return free * size
+
+
+def _figures(stat: str, wanted: int) -> list[int]:
+    words = stat.split()
+    if len(words) != wanted or not all(word.isdigit() for word in words):
+        raise GuestError(f"The guest does not say how full its disk is, but {stat.strip()[:80]!r}.")
+    return [int(word) for word in words]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from ..config import BuilderConfig
@@ -15,14 +13,18 @@ from ..control.server import ControlServer
 from ..drivers.base import Driver
 from ..errors import SnowshedError
 from ..guest import shortage
+from ..guest.seed import collection_limits
 from ..paths import BuilderPaths
 from ..state import leave_runtime
 from . import hostclock, metrics
+from .afterwards import Afterwards
 from .backoff import Backoff
 from .builder import Builder
+from .collecting import Collecting
 from .exposition import Exposition
 from .forwarder import Forwarder
 from .giving_back import GivingBack
+from .guest import LiveGuest
 from .idle import Leases
 from .journal import Journal
 from .launch import Launcher
@@ -99,7 +101,11 @@ class Service:
         self._launcher = Launcher(self._config, self._paths, self._source, self._driver, machines, journal.say, hears)
         capabilities = self._launcher.capabilities()
         self._builder = Builder(self._launcher, self._leases, journal, Suspension(self._paths), machines, Backoff())
-        self._forwarder = Forwarder(self._leases, partial(self._builder.wake, patient=True), on_change=self._stir)
+        self._collecting = Collecting(self._builder, self._leases, journal, *collection_limits(self._config))
+        afterwards = Afterwards((shortages.look, self._collecting.look), machines)
+        self._forwarder = Forwarder(
+            self._leases, self._guest_for_clients, on_change=self._stir, on_end=afterwards.client_left
+        )
         self._resting = Resting(self._config.idle.action, lambda: capabilities, self._builder, self._leases, journal)
         self._giving_back = GivingBack(self._builder, self._leases, journal, useful=capabilities.reclaims)
         self._reporter = Reporter(
@@ -115,6 +121,12 @@ class Service:
         self._sampler = Sampler(self._builder, self._forwarder, self._reporter.report, machines)
         self._tally = Tally(self._builder.state)
         journal.listeners += [self._tally.heard, lambda _: self._stir()]
+
+    async def _guest_for_clients(self) -> LiveGuest:
+        """Awake, and not just at deleting what a client is told is there."""
+        guest = await self._builder.wake(patient=True)
+        await self._collecting.done()
+        return guest
 
     async def _metrics(self) -> str:
         return metrics.text(await self._sampler.sample(), self._tally)
@@ -163,7 +175,7 @@ class Service:
         if guest is None or not self._builder.is_running(guest):
             return
         try:
-            await guest.set_clock(time.time())
+            await guest.set_clock()
             self._journal.say("The host's clock jumped; the guest's clock was set.")
         except (SnowshedError, OSError) as error:
             self._journal.say(f"The guest's clock could not be set: {error}", level="warning")

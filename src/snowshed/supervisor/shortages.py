@@ -1,4 +1,8 @@
-"""Builds that ran out of memory: heard from the guest's kernel, looked up in the guest, told to whoever asks."""
+"""Builds that ran out of memory, of disk or of processes: named, and told to whoever asks.
+
+Of memory the guest's kernel tells, and the guest is asked whose it was; of the others a build's last words do, when the
+client has left.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..errors import SnowshedError
+from ..guest import last_words
+from ..guest.contract import contract
 from ..guest.shortage import Kill, culprit, parse_kill, script
 from ..model.wire import Shortage
 from ..units import format_size
@@ -55,12 +61,28 @@ class Shortages:
             self._looking = True
             self._tasks.create_task(self._look(), name="look for a shortage's cause")
 
+    async def look(self) -> None:
+        """What did the builds say last that ended since? Raises `SnowshedError` or `OSError` where the guest does not
+        tell."""
+        guest = self._guest()
+        if guest is None:
+            return
+        answer = await (await guest.agent()).run(["/bin/sh", "-c", last_words.SCRIPT], seconds=PATIENCE)
+        said, now = last_words.parse(answer), time.time()
+        for build, of in said.failed:
+            limit = said.processes if of == "processes" else 0
+            self._add(Shortage(now, _wanting(of, build, limit, now), build, limit=limit, of=of))
+        if said.free is not None and said.free < last_words.FULL_BYTES and not said.failed:
+            self._add(Shortage(now, _wanting("disk", "", 0, now), "", of="disk"))
+
     async def _look(self) -> None:
         try:
             await asyncio.sleep(SETTLE)
             while self._kills:
                 _, kill = self._kills.popitem()
-                self._add(kill, *(await self._culprit(kill)), time.time())
+                (build, limit), now = await self._culprit(kill), time.time()
+                text = _sentence(kill, build, limit, now)
+                self._add(Shortage(now, text, build, kill.process, kill.held, limit))
         finally:
             self._looking = False
 
@@ -74,10 +96,9 @@ class Shortages:
             return "", 0
         return culprit(kill.user, answer)
 
-    def _add(self, kill: Kill, build: str, limit: int, at: float) -> None:
-        shortage = Shortage(at, _sentence(kill, build, limit, at), build, kill.process, kill.held, limit)
+    def _add(self, shortage: Shortage) -> None:
         last = self._known[-1] if self._known else None
-        if last is not None and last.build == build and at - last.at < SAME:
+        if last and (last.build, last.of) == (shortage.build, shortage.of) and shortage.at - last.at < SAME:
             return
         self._known.append(shortage)
         self._journal.say(shortage.text, level="warning")
@@ -90,3 +111,16 @@ def _sentence(kill: Kill, build: str, limit: int, at: float) -> str:
     who = f"The build of {build}" if build else "A build"
     most = f" of the {format_size(limit)} that all builds may take" if limit else ""
     return f"{who} ran out of memory at {when}: its {kill.process} held {held}{most}."
+
+
+def _wanting(of: str, build: str, limit: int, at: float) -> str:
+    when = time.strftime("%H:%M:%S", time.localtime(at))
+    who = f"The build of {build}" if build else "The guest"
+    if of == "disk":
+        return (
+            f"{who} ran out of disk space at {when}: make room with `snowshed gc`, or the disk larger with "
+            "`snowshed restart --disk-size 200G`; a larger `nix.min_free` keeps more of it free."
+        )
+    each = min(limit // 2, contract().builds.processes_of_each)
+    most = f": all builds together may have {limit}, and one alone {each}" if limit else ""
+    return f"{who} could start no more processes at {when}{most}."

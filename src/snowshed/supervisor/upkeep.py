@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SnowshedError
+from .clock import set_clock
 from .datadisk import Mark, file_system_of, mark_on
 from .guest import LiveGuest
 from .launch import Launcher
@@ -19,8 +20,7 @@ SETTLE_SECONDS = 30.0
 async def settle_in(guest: LiveGuest, launcher: Launcher) -> None:
     """After a boot: set the clock, which may be off by a second or two until then, see how full the disk is, and write
     on it whose it is."""
-    with suppress(SnowshedError, OSError, TimeoutError):
-        await guest.unless_gone(guest.set_clock(time.time()), SETTLE_SECONDS, "its clock was set")
+    await set_clock(guest)
     await note_use(guest, launcher.notes)
     await _mark(guest, launcher.paths.disk, launcher.mark())
 

@@ -89,6 +89,18 @@ def test_a_build_that_ran_out_of_memory_is_a_warning_and_does_not_hide_the_rest(
     assert found["out-of-memory"].level is Level.WARNING
     assert "The build of big ran out of memory" in found["out-of-memory"].detail
     assert "nix.max_jobs" in found["out-of-memory"].hint
+    assert (found["out-of-disk"].level, found["out-of-processes"].level) == (Level.FINE, Level.FINE)
+
+
+@pytest.mark.parametrize(("of", "hint"), [("disk", "snowshed gc"), ("processes", "no mistake of the build's")])
+def test_so_is_one_that_ran_out_of_something_else(of: str, hint: str) -> None:
+    text = "The build of hog ran out."
+    report = UP["report"] | {"shortages": [{"at": 1.0, "text": text, "build": "hog", "of": of}], "notices": [text]}
+    found = findings(facts=UP | {"report": report}, read={"/proc/7/cgroup": ""})
+    assert (found["state-of"].level, found["out-of-memory"].level) == (Level.FINE, Level.FINE)
+    assert found[f"out-of-{of}"].level is Level.WARNING
+    assert "The build of hog ran out" in found[f"out-of-{of}"].detail
+    assert hint in found[f"out-of-{of}"].hint
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -79,6 +79,19 @@ async def test_time_is_sent_in_nanoseconds() -> None:
         "execute": "guest-set-time",
         "arguments": {"time": 1_700_000_000_250_000_000},
     }
+
+
+@pytest.mark.parametrize(
+    ("refusal", "raises"),
+    [("hwclock failed to set hardware clock to system time", False), ("Failed to set time: Invalid argument", True)],
+)
+async def test_a_machine_without_a_clock_chip_has_its_time_set_all_the_same(refusal: str, raises: bool) -> None:
+    def refuse(_: dict[str, Any]) -> None:
+        raise GuestError(refusal)
+
+    async with agent_with(guest_set_time=refuse) as (agent, _):
+        with pytest.raises(GuestError, match=refusal) if raises else nullcontext():
+            await agent.set_time(1.0)
 
 
 @pytest.mark.parametrize("stale", [b'{"return": {}}\n', b'{"retu', b'garbage\n\xff{"return": 1}\n', b"\xff"])

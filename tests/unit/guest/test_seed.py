@@ -85,7 +85,7 @@ def test_the_hosts_store_is_one_of_them_unless_the_guest_boots_from_it() -> None
 
 
 def test_a_guest_with_the_world_asks_the_substituters_of_its_nix() -> None:
-    assert seed.nix_conf(CONFIG) == "cores = 3\nmax-jobs = 3\nmin-free = 5368709120\nmax-free = 7516192768\n"
+    assert seed.nix_conf(CONFIG) == "cores = 3\nmax-jobs = 3\n"
 
 
 def test_a_small_disk_is_not_always_in_need_of_collection() -> None:

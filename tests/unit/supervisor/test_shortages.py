@@ -87,6 +87,47 @@ async def test_a_line_that_is_not_the_kernels_is_nothing(tmp_path: Path) -> None
         assert await hears(b, "Out of memory: Killed process by hand\r\n") == ()
 
 
+LOGS = "log ./j6/5yihcw06022qyj5v2b9mjvjf286nl3-hog-1.0.drv.bz2 dd: error writing 'x': No space left on device\n"
+BOMB = "log ./j6/5yihcw06022qyj5v2b9mjvjf286nl3-bomb.drv sh: can't fork: Resource temporarily unavailable\n"
+
+
+async def last_words(b: Bench, *lines: str) -> tuple[Shortage, ...]:
+    b.driver.fate.last_words = "".join(lines)
+    await b.shortages.look()
+    return b.shortages.known
+
+
+async def test_a_build_whose_last_words_are_of_a_full_disk_is_named(tmp_path: Path) -> None:
+    async with up(tmp_path) as b:
+        (found,) = await last_words(b, LOGS, "free 1000000 4096\n")
+        assert (found.of, found.build, found.limit) == ("disk", "hog-1.0", 0)
+        assert found.text.startswith("The build of hog-1.0 ran out of disk space at ")
+        assert all(remedy in found.text for remedy in ("`snowshed gc`", "--disk-size", "`nix.min_free`"))
+        assert f"warning: {found.text}\n" in b.log.getvalue()
+
+
+async def test_a_disk_that_is_full_without_a_build_is_told_of_once(tmp_path: Path) -> None:
+    async with up(tmp_path) as b:
+        assert await last_words(b, "free 2048 4096\n") == ()
+        (found,) = await last_words(b, "free 2047 4096\n")
+        assert found.text.startswith("The guest ran out of disk space at ")
+        assert await last_words(b, "free 2047 4096\n") == (found,)
+
+
+@pytest.mark.parametrize(("limit", "each"), [(2780, 1390), (24576, 8192)])
+async def test_a_build_that_could_start_no_more_processes_is_named(limit: int, each: int, tmp_path: Path) -> None:
+    async with up(tmp_path) as b:
+        (found,) = await last_words(b, f"processes {limit}\n", BOMB)
+        assert (found.of, found.build, found.limit) == ("processes", "bomb", limit)
+        assert found.text.startswith("The build of bomb could start no more processes at ")
+        assert found.text.endswith(f": all builds together may have {limit}, and one alone {each}.")
+
+
+async def test_a_guest_that_is_gone_says_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        assert await last_words(b, LOGS) == ()
+
+
 async def test_the_last_few_are_kept(tmp_path: Path) -> None:
     async with up(tmp_path) as b:
         for number in range(shortages.KEPT + 2):
