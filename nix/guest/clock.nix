@@ -1,9 +1,10 @@
-# The time is the host's: from the clock chip at boot, from the seed where there is no such chip, and from the agent
-# after a sleep. No server is asked.
+# The time is the host's: from the clock chip at boot, and from the agent after a sleep. Where there is no such chip, or a
+# wrong one, the seed has it to within seconds; the host is told, and sets it exactly. No server is asked.
 {
   contract,
   lib,
   pkgs,
+  say,
   ...
 }:
 let
@@ -20,7 +21,11 @@ in
       [ ! -e "$SETTINGS" ] || . "$SETTINGS"
       read -r uptime _ < /proc/uptime
       now=$((''${SNOWSHED_TIME:-0} + ''${uptime%.*}))
-      [ "$(date +%s)" -ge "$now" ] || date --set "@$now" > /dev/null
+      off=$(($(date +%s) - now))
+      if [ "$off" -lt 0 ] || [ "$off" -gt 300 ]; then
+        date --set "@$now" > /dev/null
+        ${say} --fact clock guessed
+      fi
     '';
   };
 

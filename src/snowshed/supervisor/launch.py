@@ -23,6 +23,7 @@ from ..paths import BuilderPaths
 from ..process import finish, run
 from ..state import prepare_runtime
 from . import datadisk
+from .clock import set_clock
 from .console import Console
 from .datadisk import Mark
 from .guest import LiveGuest
@@ -88,6 +89,8 @@ class Launcher:
         guest = await self._start(spec, reached)
         try:
             await guest.reached(*OPEN_TO_CLIENTS)
+            if self.notes.told.clock_guessed:
+                await set_clock(guest)
         except BaseException:
             await finish(self._undo(guest), name="undo boot")
             raise

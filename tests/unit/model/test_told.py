@@ -47,3 +47,10 @@ def test_what_the_guest_lacks_is_not_had_and_said() -> None:
     assert systems.complaints(wanted, lacks) == ("It does not build for x86_64-linux: the host lends no Rosetta.",)
     assert systems.known(wanted, "aarch64-linux", {}, lacks)
     assert not systems.known(wanted, "aarch64-linux", {}, {})
+
+
+def test_a_clock_is_guessed_until_the_next_boot() -> None:
+    guessed = told("clock guessed")
+    assert guessed == Told(clock_guessed=True)
+    assert booting(guessed) == Told()
+    assert not told("clock", "clock right").clock_guessed

@@ -24,6 +24,20 @@ async def test_everybody_who_comes_is_served_by_one_boot(tmp_path: Path) -> None
             connection.close()
 
 
+@pytest.mark.parametrize("agent_fails", [False, True])
+async def test_nobody_meets_a_guest_that_guesses_the_time(tmp_path: Path, agent_fails: bool) -> None:
+    """Unless its agent does not answer: then it is of use all the same."""
+    async with bench(tmp_path) as b:
+        b.driver.fate.clockless = True
+        if agent_fails:
+            b.driver.fate.failing.add("agent")
+            await b.builder.wake()
+        else:
+            (await b.connect()).close()
+        assert b.driver.live[0].clock_is_set is not agent_fails
+        assert b.builder.state is State.RUNNING
+
+
 async def test_a_client_that_gives_up_does_not_take_the_wake_with_it(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         b.driver.gates.close("sshd")
