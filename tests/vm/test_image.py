@@ -128,17 +128,18 @@ async def test_who_may_do_what_in_the_guest(tmp_path: Path) -> None:
         assert "kvm" not in conf["system-features"].split() or await machine.sh("test -w /dev/kvm && echo") == "\n"
 
 
-async def test_the_data_disk_grows_and_is_mended_and_keeps_what_is_on_it(tmp_path: Path) -> None:
-    async with guest(tmp_path, system="x86_64-linux", disk_size=2 * GIB) as (machine, tasks):
+@pytest.mark.parametrize("arch", list(Arch))
+async def test_the_data_disk_grows_and_is_mended_and_keeps_what_is_on_it(tmp_path: Path, arch: Arch) -> None:
+    async with guest(tmp_path, system=arch.nix_system, disk_size=2 * GIB) as (machine, tasks):
         disk = machine.paths.disk
-        await machine.boot(tasks)
+        await machine.boot(tasks, until="disk")
         await machine.sh("echo precious >/data/home/file; mkdir /data/build/left-over")
         await machine.shut_down()
         assert state_of(disk) == (CLEAN, False)
 
         mark_as_damaged(disk)
         machine.config = msgspec.structs.replace(machine.config, disk_size=5 * GIB)
-        await machine.boot(tasks)
+        await machine.boot(tasks, until="disk")
         assert b"snowshed: the data disk was repaired:" in machine.recorder.console
         assert await machine.sh("cat /data/home/file") == "precious\n"
         assert int(await machine.sh("until [ $(($(stat -f -c %b /data) * 4)) -gt 4500000 ]; do sleep 1; done; echo 1"))
