@@ -36,6 +36,17 @@ def _count(value: Any) -> int:
     return number
 
 
+def _jobs(value: Any) -> Any:
+    """What is no number at all is left for the type's own check."""
+    try:
+        negative = int(value) < 0
+    except (TypeError, ValueError):
+        return value
+    if negative:
+        raise UserError(f"{value!r} is not a number of builds.", "Use a whole number; 0 is as many as it has cores.")
+    return value
+
+
 def _port(value: Any) -> int:
     try:
         number = int(value)
@@ -80,5 +91,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "memory": parse_memory,
     "idle.timeout": _minutes,
     "nix.emulate": _systems,
+    "nix.max_jobs": _jobs,
     "system": lambda text: arch_of_system(text).nix_system,
 }

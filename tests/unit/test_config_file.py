@@ -69,6 +69,7 @@ text = '''
         ("[idel]\ntimeout = 3\n", "There is no option idel (in {file}, line 1).", "Did you mean `idle`?"),
         ("memory = '64G'\n", "memory in {file}, line 1: 64 GiB is more than the 16 GiB", "Use less"),
         ("cores = 2\ncores = \n", "{file} cannot be read: Invalid value (at line 2, column 9).", "config check"),
+        ("[nix]\nmax_jobs = -1\n", "nix.max_jobs in {file}, line 2: -1 is not a number of builds.", "0 is as many"),
         ("port = 'x'\n", "port in {file}, line 1: 'x' is not a TCP port.", "31222"),
     ],
 )

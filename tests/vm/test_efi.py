@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from command import with_patience
 from real import RealPlace
 from snowshed.model.machine import Arch
+from snowshed.supervisor.datadisk import mark_on
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
@@ -36,6 +38,7 @@ def test_a_raw_disk_boots_grows_sleeps_and_builds(place: RealPlace, image: str, 
     assert "console=hvc0" in place.ok("ssh", "cat /proc/cmdline").out
     size = int(place.ok("ssh", "df -k /data | tail -n 1").out.split()[1])
     assert size > 7 << 20, "the data partition has grown to the disk's 8 GiB"
+    with_patience(lambda: mark_on(place.state / "disk.img") is not None)
     if arch is Arch.X86_64:
         place.ok("suspend")  # the build wakes it
     built = place.build("efi", "read -r a </proc/sys/kernel/arch; echo $a > $out", system=arch.nix_system)

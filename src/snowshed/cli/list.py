@@ -9,7 +9,7 @@ import click
 from ..errors import SnowshedError
 from ..paths import find_builder
 from ..units import format_size
-from .known import known_builders
+from .known import known_builders, side_by_side
 from .options import common
 from .render import note, out, table
 from .report import gather
@@ -25,7 +25,7 @@ def command(as_json: bool) -> int:
     snowshed list
     snowshed list --json | jq -r '.[].name'
     """
-    reports = [_report(name) for name in known_builders()]
+    reports = side_by_side(_report, known_builders())
     if as_json:
         import json
 

@@ -9,7 +9,7 @@ import click
 from ..control.client import Control
 from ..errors import NotRunning, SnowshedError
 from ..paths import find_builder
-from .known import known_builders
+from .known import known_builders, side_by_side
 from .options import Invocation, common
 from .render import note, out
 from .talk import ask
@@ -37,12 +37,13 @@ def command(invocation: Invocation) -> int:
         return 0
     texts: list[str] = []
     status = 0
-    for name in known_builders():
-        try:
-            texts += _texts(name)
-        except SnowshedError as error:  # the figures of all the others are as good as ever
-            note(f"snowshed: {name}: {error.message}")
-            status = error.exit_status
+    names = known_builders()
+    for name, answer in zip(names, side_by_side(_texts, names), strict=True):
+        if isinstance(answer, SnowshedError):  # the figures of all the others are as good as ever
+            note(f"snowshed: {name}: {answer.message}")
+            status = answer.exit_status
+        else:
+            texts += answer
     if texts:
         out(merged(texts).rstrip("\n"))
     elif not status:
@@ -50,13 +51,15 @@ def command(invocation: Invocation) -> int:
     return status
 
 
-def _texts(name: str) -> list[str]:
-    """The figures of a builder; none where nobody serves it. Raises `SnowshedError` where somebody does not answer."""
+def _texts(name: str) -> list[str] | SnowshedError:
+    """The figures of a builder; none where nobody serves it, the error where somebody does and does not answer."""
     try:
         with Control(find_builder(name).control) as control:
             return [str(control.request("metrics", silence=SILENCE)["text"])]
     except NotRunning:
         return []
+    except SnowshedError as error:
+        return error
 
 
 def merged(texts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from ..state import await_release, held
 from .options import Invocation, common, waiting
 from .progress import How, Progress, done, progress
 from .render import note
+from .talk import unknown
 
 STOP_SILENCE = 120.0
 """Seconds without a word beyond the grace period that was asked for."""
@@ -32,13 +33,15 @@ def command(invocation: Invocation, force: bool, grace: float | None) -> int:
     """Shut the guest down and end the builder.
 
     A guest that has not shut down after the grace period (30 seconds) is cut off. Stopping a builder that does not run
-    is no error.
+    is no error; a name that no builder has is one.
 
     \b
     snowshed stop
     snowshed stop -b arm --grace 120
     snowshed stop --force                           now, whatever it does
     """
+    if error := unknown(invocation.paths):
+        raise error
     stopped = stop(invocation.paths, force=force, grace=grace, how=invocation.how)
     done(f"The builder {invocation.builder} is {'stopped' if stopped else 'not running'}.", invocation.how)
     return 0

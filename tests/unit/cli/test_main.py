@@ -85,9 +85,14 @@ def test_an_unknown_builder_is_told_from_one_that_rests(tmp_path: Path, capsys: 
     assert "Did you mean" not in capsys.readouterr().out, "it is described, so it is meant"
 
 
-def test_stopping_what_does_not_run_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stopping_what_does_not_run_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["stop"]) == 0
     assert capsys.readouterr() == ("", "The builder default is not running.\n")
+    (tmp_path / ".local/share/snowshed/arm/ssh").mkdir(parents=True)
+    assert cli.main(["stop", "-b", "arm"]) == 0
+    assert capsys.readouterr() == ("", "The builder arm is not running.\n")
+    assert cli.main(["stop", "-b", "amr"]) == 3
+    assert capsys.readouterr().err == "snowshed: There is no builder called amr.\n  Did you mean arm?\n"
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,10 @@ def test_one_builder_is_left_as_it_is() -> None:
     assert merged([ONE]) == ONE
 
 
-def serve(paths: BuilderPaths, *lines: dict[str, object]) -> threading.Thread:
-    """Be a builder's supervisor for one connection: say `lines`, read one, and leave."""
+def serve(
+    paths: BuilderPaths, *lines: dict[str, object], together: threading.Barrier | None = None
+) -> threading.Thread:
+    """Be a builder's supervisor for one connection: say `lines`, `together` with others, read one, and leave."""
     paths.ssh.mkdir(parents=True)
     paths.runtime.mkdir(parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -50,6 +52,8 @@ def serve(paths: BuilderPaths, *lines: dict[str, object]) -> threading.Thread:
 
     def answer() -> None:
         with listener, listener.accept()[0] as client:
+            if together is not None:
+                together.wait(30)
             client.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
             client.recv(4096) if lines else None
 
@@ -58,12 +62,30 @@ def serve(paths: BuilderPaths, *lines: dict[str, object]) -> threading.Thread:
     return thread
 
 
-def test_a_supervisor_that_does_not_answer_costs_no_figures_of_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("verb", ["metrics", "list"])
+def test_all_are_asked_side_by_side(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of them answers once all three have been asked, and not before."""
+    together, greeting = threading.Barrier(3), {"snowshed": "1", "protocol": PROTOCOL}
+    report = {"state": "running", "notices": []}
+    for name in ("one", "two", "zoo"):
+        ok = {"text": ONE.replace("one", name)} if verb == "metrics" else report | {"name": name}
+        serve(BuilderPaths(name), greeting, {"ok": ok}, together=together)
+    assert cli.main([verb]) == 0
+    out = capsys.readouterr().out
+    assert [name for name in ("one", "two", "zoo") if name not in out] == []
+    assert "unknown" not in out
+
+
+@pytest.mark.usefixtures("home")
+def test_a_supervisor_that_does_not_answer_costs_no_figures_of_others(capsys: pytest.CaptureFixture[str]) -> None:
     broken = serve(BuilderPaths("broken"))
     whole = serve(BuilderPaths("whole"), {"snowshed": "1", "protocol": PROTOCOL}, {"ok": {"text": ONE}})
     assert cli.main(["metrics"]) == 1
