@@ -1,7 +1,8 @@
 # Each target makes what it needs: .venv, and the Debian packages that are missing (it says which).
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
+# Two at a time, a file's tests on one of them: they share its fixtures, and a guest waits more than it works.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 PREFIX ?= /opt/snowshed
 BINDIR ?= /usr/local/bin
 MANDIR ?= /usr/local/share/man/man1

@@ -34,7 +34,7 @@ from snowshed.supervisor.storage import prepare_disk
 from snowshed.units import GIB, MIB
 
 BOOT_SECONDS = 240
-SMALL = {"memory": 768 * MIB, "cores": 2, "disk_size": 8 * GIB}
+SMALL = {"memory": 768 * MIB, "cores": 1, "disk_size": 8 * GIB}
 
 
 class Guest:

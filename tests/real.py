@@ -8,7 +8,7 @@ from pathlib import Path
 
 from command import Done, Place, free_port
 
-SMALL = ("--memory", "1GiB", "--cores", "2", "--disk-size", "8G", "--network", "restricted")
+SMALL = ("--memory", "1GiB", "--cores", "1", "--disk-size", "8G", "--network", "restricted")
 """No network: a build would ask a substituter first, and wait where the machine that tests has none either."""
 BUILD_SECONDS = 300
 

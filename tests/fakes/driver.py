@@ -37,6 +37,8 @@ class Fate:
     building: int = 0
     builds: tuple[str, ...] = ()
     """Of which the guest tells whoever looks into it."""
+    panics: int = 0
+    """How many boots end in a panic of the guest's kernel, after its first stage."""
     cached: int = 0
     """KiB that the guest frees when it is to drop its cache."""
     culprit: str = ""
@@ -92,6 +94,7 @@ class FakeDriver(Driver):
         self.gates = Gates()
         self.live: list[FakeVm] = []
         self.starts = 0
+        self.dialled = 0
         self.suspend = suspend
         self.memories: set[bytes] = set()
         self.violations: list[str] = []
@@ -163,13 +166,17 @@ class FakeVm(Vm):
                 self._launch.console(b"snowshed-fact: clock guessed\r\n")
             failed = self._fate.strikes("boot")
             self._say(f"failed {stage} on purpose" if failed else stage)
+            if self._fate.panics:
+                self._fate.panics -= 1
+                self.end(clean=False, detail="the kernel panicked", panicked=True)
+                return
             if failed and stage == "boot":  # nothing comes after that; the others do not wait for each other
                 return
 
     def _say(self, stage: str) -> None:
         self._launch.console(f"snowshed-stage: {stage}\r\n".encode())
 
-    def end(self, *, clean: bool, detail: str = "") -> None:
+    def end(self, *, clean: bool, detail: str = "", panicked: bool = False) -> None:
         """The machine ends, whyever."""
         if self._ended.done():
             return
@@ -177,7 +184,7 @@ class FakeVm(Vm):
         for peer in self._peers:
             with suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
-        self._ended.set_result(Exit(clean, detail))
+        self._ended.set_result(Exit(clean, detail, panicked))
 
     async def wait(self) -> Exit:
         return await asyncio.shield(self._ended)
@@ -216,7 +223,7 @@ class FakeVm(Vm):
         if self._ended.done():
             raise GuestError("fake: the machine is gone")
         self._driver.never(self.paused, "connected to a paused guest")
-        self._driver.never(not self.clock_is_set, "connected before the clock was set")
+        self._driver.dialled += 1
         return self._pair(self._serve_ssh)
 
     async def agent(self) -> socket.socket:
@@ -247,6 +254,7 @@ class FakeVm(Vm):
             return
         writer.write(BANNER)
         while data := await reader.read(1 << 16):
+            self._driver.never(not self.clock_is_set, "heard of somebody before the clock was set")
             writer.write(data)
             await writer.drain()
 
@@ -259,6 +267,7 @@ class FakeVm(Vm):
             if command == "guest-shutdown":
                 await self.request_stop()
                 continue
+            await self._gates.pass_(command)
             answer = json.dumps({"return": self._answer(command, request.get("arguments", {}))}).encode()
             writer.write((b"\xff" if command == "guest-sync-delimited" else b"") + answer + b"\n")
 

@@ -131,10 +131,12 @@ def test_the_clock_is_set_before_a_byte_is_forwarded(place: Place) -> None:
     place.start()
     place.ok("suspend")
     with connect(status_of(place, "port")) as client:
+        client.sendall(b"SSH-2.0-somebody\r\n")
         assert greeted(client)
+        with_patience(lambda: place.qemu.journal("words"))
     what = [entry["what"] for entry in place.qemu.journal()]
     after = what[what.index("restore") :]
-    assert after.index("set-time") < after.index("connection")
+    assert after.index("set-time") < after.index("words")
 
 
 def test_suspend_while_something_is_connected_needs_force(place: Place) -> None:

@@ -124,7 +124,7 @@ async def test_who_may_do_what_in_the_guest(tmp_path: Path) -> None:
             line.split(" = ", 1) for line in (await machine.sh("nix config show")).splitlines() if " = " in line
         )
         assert (conf["sandbox"], conf["sandbox-fallback"], conf["fsync-store-paths"]) == ("true", "false", "true")
-        assert (conf["cores"], conf["max-jobs"], conf["build-dir"]) == ("2", "2", "/data/build")
+        assert (conf["cores"], conf["max-jobs"], conf["build-dir"]) == ("1", "1", "/data/build")
         assert "kvm" not in conf["system-features"].split() or await machine.sh("test -w /dev/kvm && echo") == "\n"
 
 

@@ -40,7 +40,7 @@ def figures(place: RealPlace) -> dict[str, float]:
 def test_a_build_is_seen_by_name_while_it_runs(place: RealPlace) -> None:
     arch = Host.this().arch
     assert arch is not None
-    place.start()
+    place.start("--cores", "2")
     before = figures(place)
     assert (before["snowshed_builds_running"], before["snowshed_derivations_built_total"]) == (0, 0)
     done: list[Done] = []

@@ -74,10 +74,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a VM ended. `clean`: the guest powered itself off or was asked to; `detail` is for people."""
+    """How a VM ended. `clean`: the guest powered itself off or was asked to; `detail` is for people; `panicked`: the
+    guest's kernel gave up."""
 
     clean: bool
     detail: str
+    panicked: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Suspendable(Pausable, Protocol):
     """A VM whose memory can be written to a file."""
 
     async def save(self, file: Path) -> None:
-        """Write the memory of the paused VM into `file` (new) and sync it. The VM stays paused.
+        """Write the memory of the paused VM into `file` (new). The VM stays paused.
 
         Raises `GuestError`; the VM can then be resumed.
         """

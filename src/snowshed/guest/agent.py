@@ -13,8 +13,8 @@ import base64
 import json
 import secrets
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,8 @@ class Agent:
         reader, writer = await asyncio.open_connection(sock=peer, limit=_LONGEST_LINE)
         agent = cls(reader, writer)
         try:
-            await agent.ping(seconds=seconds)
+            async with agent._conversation("guest-sync-delimited", seconds):
+                pass
         except BaseException:
             writer.close()
             raise
@@ -135,20 +136,26 @@ class Agent:
     async def _call(
         self, command: str, arguments: dict[str, object] | None = None, *, seconds: float = ANSWER_SECONDS
     ) -> Any:
+        async with self._conversation(command, seconds):
+            answer = await self._ask(command, arguments)
+        if "error" in answer:
+            raise GuestError(f"The guest agent refused {command!r}: {answer['error'].get('desc', answer['error'])}")
+        return answer.get("return")
+
+    @asynccontextmanager
+    async def _conversation(self, command: str, seconds: float) -> AsyncIterator[None]:
+        """The channel for `command` alone, in step with the agent. Raises `GuestError`."""
         try:
             async with asyncio.timeout(seconds), self._turn:
                 if not self._in_step:
                     await self._synchronise()
                 self._in_step = False  # until the answer is here, whatever happens
-                answer = await self._ask(command, arguments)
+                yield
                 self._in_step = True
         except TimeoutError:
             raise _SilenceError(f"The guest agent did not answer {command!r} in {seconds:.0f} s.") from None
         except (EOFError, OSError, asyncio.LimitOverrunError, ValueError) as error:
             raise GuestError(f"The guest agent is gone: {type(error).__name__} at {command!r}.") from error
-        if "error" in answer:
-            raise GuestError(f"The guest agent refused {command!r}: {answer['error'].get('desc', answer['error'])}")
-        return answer.get("return")
 
     async def _ask(self, command: str, arguments: dict[str, object] | None) -> dict[str, Any]:
         await self._send(_request(command, arguments))

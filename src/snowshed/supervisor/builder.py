@@ -24,7 +24,7 @@ from .journal import Journal
 from .launch import Launcher, explain
 from .restoring import restored
 from .suspension import Suspension
-from .upkeep import note_use, settle_in
+from .upkeep import settle_in, tidied
 
 
 class Builder:
@@ -246,9 +246,7 @@ class Builder:
     async def _suspend(self, guest: LiveGuest, *, was_paused: bool) -> Event:
         """The steps of a suspend; before each, a wake that waits wins."""
         if not was_paused:
-            with suppress(SnowshedError, OSError, TimeoutError):
-                await guest.unless_gone(guest.tidy(), 60.0, "it wrote everything out")
-            await note_use(guest, self._launcher.notes)
+            await tidied(guest, self._launcher.notes)
             if self._wanted:
                 return Event.GIVE_UP
             await guest.unless_gone(guest.pause(), 30.0, "it paused")
@@ -270,6 +268,7 @@ class Builder:
             file = self._suspension.begin()
             async with growing(file, await self._held_memory(guest), self._tell_saved):
                 await guest.unless_gone(guest.save(file), 600.0, "its memory was written")
+                await self._suspension.seal()
         except GuestGoneError:
             raise
         except (SnowshedError, OSError) as error:
@@ -383,6 +382,7 @@ class Builder:
 
     def _reached(self, stage: str) -> None:
         seconds = time.monotonic() - self._began
+        self.stages = [earlier for earlier in self.stages if earlier.stage != stage]
         self.stages.append(StageTime(stage, round(seconds, 3)))
         self._journal.stage(stage, seconds)
 

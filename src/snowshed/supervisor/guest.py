@@ -17,6 +17,7 @@ from ..guest.contract import contract
 from ..guest.look import SCRIPT, Look, parse
 from ..units import KIB
 from .console import Console
+from .early import EarlyConnection
 from .stages import Stages
 
 T = TypeVar("T")
@@ -28,20 +29,21 @@ _COUNT_BUILDS = (
 )
 """Counts the processes of Nix's build users, who have the ids 30001 to 31000 in both guests."""
 
-_DISK_USE = f"PATH=$PATH:/usr/bin:/run/current-system/sw/bin; stat -f -c '%b %f %S' {contract().data_dir}"
+_PATH = "PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin; "
+_DISK_USE = f"stat -f -c '%b %f %S' {contract().data_dir}"
 """Blocks of the file system, those that are free, and the bytes of one."""
 
 _MARK_DISK = f"""
-PATH=$PATH:/usr/bin:/run/current-system/sw/bin
+{_PATH}
 while read -r device place _; do [ "$place" != {contract().data_dir} ] || break; done </proc/mounts
 printf '%s\\n' "$1" | dd of="$device" conv=notrunc,fsync
 """
 
-_DISK_FREE = f"PATH=$PATH:/usr/bin:/run/current-system/sw/bin; stat -f -c '%a %S' {contract().data_dir}"
+_DISK_FREE = f"stat -f -c '%a %S' {contract().data_dir}"
 """Blocks that builds can still take of the file system, and the bytes of one."""
 
 _COLLECT = f"""
-PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin
+{_PATH}
 export NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}'
 nix-store --gc "$@" 2>&1 && sync && fstrim {contract().data_dir}
 """
@@ -92,6 +94,10 @@ class GuestGoneError(GuestError):
     """The VM ended while something was waiting for it."""
 
 
+class GuestPanickedError(GuestGoneError):
+    """It ended because the guest's kernel gave up."""
+
+
 class LiveGuest:
     """A VM that has been started, until it is gone."""
 
@@ -101,12 +107,16 @@ class LiveGuest:
         self._console = console
         self._agent: Agent | None = None
         self._agent_turn = asyncio.Lock()
+        self._tasks = tasks
+        self._early: EarlyConnection | None = None
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         tasks.create_task(self._watch(), name="watch VM")
 
     async def _watch(self) -> None:
         exit_ = await self.vm.wait()
         self._console.close()
+        if self._early is not None:
+            self._early.close()
         if self._agent is not None:
             with suppress(SnowshedError, OSError):
                 await self._agent.close()
@@ -125,7 +135,9 @@ class LiveGuest:
             if task.done() and not await self._failed_by_end(task):
                 return task.result()
             if self.ended.done():
-                raise GuestGoneError(f"The VM ended before {what}: {self.ended.result().detail}.")
+                exit_ = self.ended.result()
+                kind = GuestPanickedError if exit_.panicked else GuestGoneError
+                raise kind(f"The VM ended before {what}: {exit_.detail}.")
             raise GuestError(f"The guest took more than {patience:.0f} s: still waiting until {what}.")
         finally:
             if not task.done():
@@ -150,6 +162,12 @@ class LiveGuest:
 
     async def connect(self) -> socket.socket:
         """A connection to the guest's sshd."""
+        early = await self._early.take() if self._early is not None else None
+        if early is not None:
+            return early
+        return await self._dial()
+
+    async def _dial(self) -> socket.socket:
         return await self.vm.connect(contract().ports.ssh)
 
     async def agent(self) -> Agent:
@@ -166,6 +184,7 @@ class LiveGuest:
     async def resume(self) -> None:
         """Continue a paused guest and set its clock. Only then may anything be forwarded to it."""
         await self._pausable().resume()
+        self._early = EarlyConnection(self._dial, self._tasks)
         await self.set_clock()
 
     async def save(self, file: Path) -> None:
@@ -196,7 +215,7 @@ class LiveGuest:
 
     async def disk_used(self) -> int:
         """Bytes of the data disk's file system that are taken."""
-        answer = await (await self.agent()).run(["/bin/sh", "-c", _DISK_USE], seconds=10.0)
+        answer = await (await self.agent()).run(["/bin/sh", "-c", _PATH + _DISK_USE], seconds=10.0)
         return used_of(answer)
 
     async def mark_disk(self, mark: str) -> None:
@@ -205,12 +224,13 @@ class LiveGuest:
 
     async def disk_free(self) -> int:
         """Bytes of the data disk's file system that builds can still take."""
-        answer = await (await self.agent()).run(["/bin/sh", "-c", _DISK_FREE], seconds=10.0)
+        answer = await (await self.agent()).run(["/bin/sh", "-c", _PATH + _DISK_FREE], seconds=10.0)
         return free_of(answer)
 
-    async def tidy(self) -> None:
-        """Write everything out and give freed blocks back to the host."""
-        await (await self.agent()).run(["/bin/sh", "-c", f"sync; fstrim {contract().data_dir}"])
+    async def tidy(self) -> int:
+        """Write everything out, give freed blocks back to the host, and say what `disk_used` says."""
+        script = f"{_PATH}sync; fstrim {contract().data_dir}; {_DISK_USE}"
+        return used_of(await (await self.agent()).run(["/bin/sh", "-c", script]))
 
     async def drop_cache(self) -> int:
         """Free the memory that holds nothing but copies of files; how many bytes that were."""

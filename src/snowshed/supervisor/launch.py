@@ -26,7 +26,7 @@ from . import datadisk
 from .clock import set_clock
 from .console import Console
 from .datadisk import Mark
-from .guest import LiveGuest
+from .guest import GuestPanickedError, LiveGuest
 from .notes import Notes
 from .plan import Source, machine_spec
 from .seeding import seed_for, settings_digest
@@ -83,7 +83,19 @@ class Launcher:
         return f"{self.driver.fingerprint(self.spec())} {settings_digest(self.config)}"
 
     async def boot(self, reached: Reached) -> LiveGuest:
-        """Boot the guest and return when its sshd answers. Raises `SnowshedError`; nothing runs then."""
+        """Boot the guest and return when its sshd answers. Raises `SnowshedError`; nothing runs then.
+
+        A kernel that panics before that gets a second chance. On a busy host, an x86-64 guest that QEMU emulates with
+        several threads now and then meets an instruction that its kernel has just rewritten (``Oops: int3``; seen
+        here with QEMU 7.2, and by multipath-tcp/mptcp_net-next#471).
+        """
+        try:
+            return await self._boot(reached)
+        except GuestPanickedError:
+            self._say("It is started once more.")
+        return await self._boot(reached)
+
+    async def _boot(self, reached: Reached) -> LiveGuest:
         spec = self._prepare()
         self.notes.boots()
         guest = await self._start(spec, reached)

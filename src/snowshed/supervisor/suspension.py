@@ -8,6 +8,7 @@ old memory over a newer disk.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,7 @@ class Suspension:
     def __init__(self, paths: BuilderPaths) -> None:
         self._paths = paths
         self.temporary = paths.suspend_state.with_name("suspend.state.new")
+        self._checksum = 0
 
     @property
     def exists(self) -> bool:
@@ -59,10 +61,15 @@ class Suspension:
         self.abandon()
         return self.temporary
 
+    async def seal(self) -> None:
+        """Bring the saved memory to the disk, and learn its checksum meanwhile. Raises `OSError`."""
+        synced = asyncio.to_thread(durable.sync, self.temporary)
+        _, self._checksum = await asyncio.gather(synced, asyncio.to_thread(checksum, self.temporary))
+
     def commit(self, fingerprint: str, disks: tuple[Path, ...]) -> None:
-        """Make the saved memory the one to resume from. The VM must be gone: its disks are looked at."""
+        """Make the sealed memory the one to resume from. The VM must be gone: its disks are looked at."""
         marks = {str(path): DiskMark.of(path) for path in disks}
-        manifest = Manifest(fingerprint, marks, self.temporary.stat().st_size, checksum(self.temporary))
+        manifest = Manifest(fingerprint, marks, self.temporary.stat().st_size, self._checksum)
         durable.write(self._paths.suspend_manifest, msgspec.json.encode(manifest))
         self.temporary.replace(self._paths.suspend_state)
         durable.sync(self._paths.state)

@@ -16,6 +16,8 @@ from .notes import Notes
 SETTLE_SECONDS = 30.0
 """For a guest that has just come up, or has much to write."""
 
+TIDY_SECONDS = 60.0
+
 
 async def settle_in(guest: LiveGuest, launcher: Launcher) -> None:
     """After a boot: set the clock, which may be off by a second or two until then, see how full the disk is, and write
@@ -30,6 +32,12 @@ async def _mark(guest: LiveGuest, disk: Path, mark: Mark) -> None:
     if file_system_of(disk) and mark_on(disk) != mark:
         with suppress(SnowshedError, OSError, TimeoutError):
             await guest.unless_gone(guest.mark_disk(str(mark)), SETTLE_SECONDS, "its disk was marked")
+
+
+async def tidied(guest: LiveGuest, notes: Notes) -> None:
+    """Before a suspend: nothing is only in the guest's memory any more, and what it has freed is the host's again."""
+    with suppress(SnowshedError, OSError, TimeoutError):
+        notes.used(await guest.unless_gone(guest.tidy(), TIDY_SECONDS, "it wrote everything out"), time.time())
 
 
 async def note_use(guest: LiveGuest, notes: Notes, patience: float = SETTLE_SECONDS) -> None:

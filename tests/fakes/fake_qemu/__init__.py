@@ -31,8 +31,8 @@ builds=N              what the agent prints for any program it is asked to run (
 
 What happens is written to the file ``journal`` beside the program, one JSON object a line: ``{"what": "start", "pid":
 …, "argv": […]}``, ``stop``, ``cont``, ``set-time`` (with ``time``), ``powerdown``, ``shutdown``, ``save``,
-``restore``, ``connection``, ``exec`` (with ``argv``), ``end``. Memory that is saved holds a counter of how often it
-was, so that a test can see that a guest went on instead of starting anew.
+``restore``, ``connection``, ``words`` (from a client), ``exec`` (with ``argv``), ``end``. Memory that is saved holds a
+counter of how often it was, so that a test can see that a guest went on instead of starting anew.
 """
 
 from __future__ import annotations

@@ -140,6 +140,7 @@ class Machine:
             self.note("connection")
             writer.write(BANNER)
             while data := await reader.read(65536):
+                self.note("words")
                 await self.running.wait()
                 writer.write(data)
                 await writer.drain()

@@ -43,7 +43,7 @@ async def test_a_vm_starts_is_reached_and_shuts_itself_down(qemu: FakeQemu, tmp_
         await vm.request_stop()
         assert (await vm.wait()).clean
     assert not alive(vm.pid)
-    assert [entry["what"] for entry in qemu.journal()] == ["start", "connection", "powerdown", "end"]
+    assert [entry["what"] for entry in qemu.journal()] == ["start", "connection", "words", "powerdown", "end"]
 
 
 async def test_a_connection_made_before_the_guest_is_up_is_answered_when_it_is(

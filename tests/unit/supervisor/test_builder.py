@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes.bench import bench
+from fakes.driver import BANNER
 
 from snowshed.errors import GuestError, NotRunning, SnowshedError, UserError
 from snowshed.model.lifecycle import State
@@ -63,6 +64,20 @@ async def test_a_failed_wake_tells_everybody_why_and_the_next_one_works(tmp_path
         assert b.builder.failure is None
 
 
+async def test_a_kernel_that_panics_on_its_way_up_gets_a_second_chance_and_no_third(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        b.driver.fate.panics = 1
+        await b.builder.wake()
+        assert (b.builder.state, b.driver.starts) == (State.RUNNING, 2)
+        assert "It is started once more." in b.log.getvalue()
+        assert [stage.stage for stage in b.builder.stages][:1] == ["boot"]
+        await b.builder.rest()
+        b.driver.fate.panics = 2
+        with pytest.raises(GuestError, match="the kernel panicked"):
+            await b.builder.wake()
+        assert (b.builder.state, b.driver.starts, b.driver.live) == (State.FAILED, 4, [])
+
+
 @pytest.mark.parametrize("how", ["start", "dies-at-boot"])
 async def test_whatever_ends_a_boot_nothing_is_left(tmp_path: Path, how: str) -> None:
     async with bench(tmp_path) as b:
@@ -96,6 +111,24 @@ async def test_suspend_and_wake(tmp_path: Path) -> None:
         assert not b.paths.suspend_state.exists()
         assert not b.paths.suspend_consumed.exists()
         assert b.driver.memories == set()
+
+
+async def test_whoever_wakes_the_guest_is_dialled_for_while_its_clock_is_set_and_gets_nothing_before(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as b:
+        await b.builder.wake()
+        await b.builder.suspend()
+        b.driver.gates.close("guest-set-time")
+        connecting = asyncio.create_task(b.connect())
+        await b.driver.gates.reached["guest-set-time"].wait()
+        assert (b.driver.dialled, connecting.done()) == (1, False)
+        b.driver.gates.open("guest-set-time")
+        with await connecting as connection:
+            assert await asyncio.get_running_loop().sock_recv(connection, 100) == BANNER
+        assert b.driver.dialled == 1
+        (await b.connect()).close()
+        assert b.driver.dialled == 2
 
 
 async def test_a_suspended_builder_is_found_by_the_next_supervisor(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def paths(tmp_path: Path) -> BuilderPaths:
 def suspend(paths: BuilderPaths) -> Suspension:
     suspension = Suspension(paths)
     suspension.begin().write_bytes(b"memory")
+    asyncio.run(suspension.seal())
     suspension.commit("fingerprint", (paths.disk,))
     return suspension
 

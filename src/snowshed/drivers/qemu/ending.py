@@ -33,7 +33,7 @@ def ending(status: int, story: Story, last_words: str) -> Exit:
     if story.pulled:
         return Exit(clean=False, detail="its plug was pulled")
     if story.panic and story.shutdown != "guest-shutdown":
-        return Exit(clean=False, detail=f"the guest's kernel panicked: {story.panic}")
+        return Exit(clean=False, detail=f"the guest's kernel panicked: {story.panic}", panicked=True)
     if status < 0:
         return Exit(clean=False, detail=f"QEMU was ended by {_signal(-status)}{_said(last_words)}")
     match story.shutdown:
@@ -44,7 +44,7 @@ def ending(status: int, story: Story, last_words: str) -> Exit:
         case "guest-reset":
             return Exit(clean=False, detail="the guest restarted itself, which ends it here")
         case "guest-panic":
-            return Exit(clean=False, detail="the guest's kernel panicked")
+            return Exit(clean=False, detail="the guest's kernel panicked", panicked=True)
     return Exit(clean=False, detail=f"QEMU ended with status {status}{_said(last_words)}")
 
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from ... import durable
 from ...errors import GuestError
 from ...process import finish
 from .monitor import Monitor, Refused
@@ -54,7 +53,7 @@ class Migration:
             self._outcome.set_result("gone")
 
     async def save(self, monitor: Monitor, file: Path) -> None:
-        """Write the memory of a stopped VM into `file`, which must not exist, and sync it.
+        """Write the memory of a stopped VM into `file`, which must not exist.
 
         Raises `GuestError`. Then, and when cancelled, the file is gone and the VM can be continued.
         """
@@ -66,7 +65,6 @@ class Migration:
             await self._send(monitor, descriptor)
             if self._ram is not None:
                 await _in_thread(self._ram.save, file, os.O_WRONLY)
-            await asyncio.to_thread(durable.sync, file)
         except OSError as error:
             _remove(file)
             raise _not_saved(error.strerror or str(error)) from error

@@ -160,15 +160,19 @@ def sweep(places: Places) -> None:
             path.unlink()
 
 
+_REQUEST = "[GIN]"
+
+
 def last_words(messages: Path) -> str:
-    """The last line of what the program said: vfkit repeats its error there, below its usage."""
+    """The last line of what the program said: vfkit repeats its error there, below its usage. The requests to its
+    REST service, which the library gin writes down, are not meant."""
     try:
         with messages.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    spoken = [line.strip() for line in lines if line.strip()]
+    spoken = [line.strip() for line in lines if line.strip() and not line.startswith(_REQUEST)]
     return spoken[-1].removeprefix("Error: ").rstrip(".") if spoken else ""
 
 

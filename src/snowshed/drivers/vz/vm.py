@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ... import durable
 from ...errors import GuestError, SnowshedError
 from ...guest.contract import contract
 from ...network.nat import NatAddress
@@ -123,5 +122,4 @@ class SavableVzVm(VzVm):
 
     async def save(self, file: Path) -> None:
         await self._client.ask(lambda number: Save(number, str(file)), SAVE_PATIENCE)
-        await asyncio.to_thread(durable.sync, file)
         await leave_out([file], None)

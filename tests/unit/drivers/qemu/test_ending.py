@@ -38,6 +38,7 @@ PANIC = b"[    1.76] Kernel panic - not syncing: VFS: Unable to mount root fs\r\
 def test_an_end_is_described(status: int, story: Story, words: str, clean: bool, detail: str) -> None:
     found = ending(status, story, words)
     assert (found.clean, found.detail) == (clean, detail)
+    assert found.panicked == ("panicked" in detail)
 
 
 @pytest.mark.parametrize(
