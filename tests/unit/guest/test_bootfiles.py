@@ -23,7 +23,7 @@ X86, ARM = KERNELS[Arch.X86_64], KERNELS[Arch.AARCH64]
         (b"MZ\0\0zimg" + bytes(600), Kind.ZBOOT),
         (b"\x7fELF" + bytes(600), Kind.ELF),
         (INITRD, Kind.INITRD),
-        (gzip.compress(INITRD), Kind.INITRD),
+        (gzip.compress(INITRD, mtime=0), Kind.INITRD),
         (b"\x28\xb5\x2f\xfd" + bytes(9), Kind.INITRD),
         (b"", Kind.EMPTY),
         (b"hello", Kind.UNKNOWN),

@@ -36,7 +36,7 @@ def test_a_wish_always_leads_on_to_running(state: State) -> None:
     assert State.RUNNING in seen
 
 
-@pytest.mark.parametrize("state", TRANSITIONAL)
+@pytest.mark.parametrize("state", sorted(TRANSITIONAL))
 def test_an_operation_at_work_can_fail_and_can_lose_its_vm(state: State) -> None:
     assert next_state(state, Event.BROKEN) is State.FAILED
     assert next_state(state, Event.EXITED) in (State.FAILED, State.STOPPED)
