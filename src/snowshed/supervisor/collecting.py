@@ -3,12 +3,15 @@
 Nix's own automatic collection (``min-free``) begins with a build: it looks for what is in use, which that build's
 inputs are not yet, and deletes those of them that were there before (NixOS/nix issue 2285). A client whose paths were
 said to be there is just as unprotected. So it is off in the guest; when a client has left, the disk is looked at, and
-garbage is collected while nobody talks to the guest's Nix and who comes is held.
+garbage is collected while nobody talks to the guest's Nix and who comes is held. When a person asks for it, it is
+collected at once, and who comes is held as well.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from ..units import format_size
 from .builder import Builder
@@ -33,12 +36,19 @@ class Collecting:
         self._least = least
         self._enough = enough
         self._left_free: int | None = None
-        self._done = asyncio.Event()
-        self._done.set()
+        self._turn = asyncio.Lock()
 
     async def done(self) -> None:
         """Return when no garbage is being collected: for clients that have just come."""
-        await self._done.wait()
+        async with self._turn:
+            pass
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While the block runs, the guest is kept awake, and who comes is held."""
+        async with self._turn:
+            with self._leases.hold("garbage collection"):
+                yield
 
     async def look(self) -> None:
         """Collect garbage if it is time. Raises `SnowshedError` or `OSError` where the guest does not do its part."""
@@ -48,13 +58,9 @@ class Collecting:
         free = await guest.unless_gone(guest.disk_free(), LOOK_SECONDS, "it said how much of its disk is free")
         if free >= self._least or (self._left_free is not None and free > NO_USE * self._left_free):
             return
-        with self._leases.hold("garbage collection"):
-            self._done.clear()
-            try:
-                work = guest.collect_unless_busy(self._enough - free)
-                said = await guest.unless_gone(work, COLLECT_SECONDS, "it had collected garbage")
-            finally:
-                self._done.set()
+        async with self.alone():
+            work = guest.collect_unless_busy(self._enough - free)
+            said = await guest.unless_gone(work, COLLECT_SECONDS, "it had collected garbage")
         if said:
             self._left_free = await guest.disk_free()
             self._journal.say(

@@ -14,8 +14,8 @@ from ..model.lifecycle import State
 from ..process import finish
 from ..units import format_size
 from .builder import Builder
+from .collecting import Collecting
 from .guest import COLLECT_SECONDS
-from .idle import Leases
 from .journal import Journal, offer
 from .report import Reporter
 from .sampling import Sampler
@@ -27,7 +27,7 @@ class Requests:
     def __init__(
         self,
         builder: Builder,
-        leases: Leases,
+        collecting: Collecting,
         reporter: Reporter,
         sampler: Sampler,
         metrics: Callable[[], Awaitable[str]],
@@ -35,7 +35,7 @@ class Requests:
         end: Callable[[], None],
     ) -> None:
         self._builder = builder
-        self._leases = leases
+        self._collecting = collecting
         self._reporter = reporter
         self._sampler = sampler
         self._metrics = metrics
@@ -92,7 +92,7 @@ class Requests:
         """Collect garbage in the guest, which is awake meanwhile: woken if it sleeps, not started if it is stopped."""
         if self._builder.state in (State.STOPPED, State.FAILED):
             raise NotRunning("The builder's guest is not running.", "Start it with `snowshed start`.")
-        with self._leases.hold("garbage collection"):
+        async with self._collecting.alone():
             guest = await self._builder.wake()
             before = self._reporter.allocated
             said = await guest.unless_gone(guest.collect(), COLLECT_SECONDS + 60, "it had collected garbage")

@@ -145,7 +145,7 @@ class Service:
         for listener in self._listeners:
             servants.create_task(self._forwarder.serve(listener, servants), name="forwarder")
         requests = Requests(
-            self._builder, self._leases, self._reporter, self._sampler, self._metrics, self._journal, self.end
+            self._builder, self._collecting, self._reporter, self._sampler, self._metrics, self._journal, self.end
         )
         control = ControlServer(self._paths.name, requests.answer)
         servants.create_task(control.serve(self._control, servants), name="control")
