@@ -7,6 +7,7 @@ in the kernel's source), uncompressed: it is small, and unpacking costs nothing 
 from __future__ import annotations
 
 import lzma
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import msgspec
 
 from ..errors import GuestError
 
+_SIGNED = b"~Module signature appended~\n"
 FOLDER = 0o40755
 PROGRAM = 0o100755
 FILE = 0o100644
@@ -87,8 +89,22 @@ def closure(wanted: Sequence[str], dependencies: Dependencies, builtin: Iterable
 
 
 def read_module(path: Path) -> bytes:
-    """The module in `path`, unpacked where it is compressed with xz."""
-    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+    """The module in `path`, unpacked where it is compressed with xz, and without its signature."""
+    return unsigned(lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes())
+
+
+def unsigned(module: bytes) -> bytes:
+    """`module` without the signature behind it: the kernel looks at one for 20 ms where it is emulated, and takes
+    modules without one as well. What an image holds is known by its hash.
+
+    Source: ``kernel/module/signing.c`` and ``include/linux/module_signature.h`` in the kernel's source: the signature,
+    12 bytes whose last four are its length, the mark.
+    """
+    if not module.endswith(_SIGNED):
+        return module
+    end = len(module) - len(_SIGNED)
+    (length,) = struct.unpack(">I", module[end - 4 : end])
+    return module[: end - 12 - length]
 
 
 def entries(

@@ -101,14 +101,14 @@ def _prune(tree: Path) -> None:
 
 
 def _prune_modules(tree: Path, kernel: Kernel) -> None:
-    """Leave the modules that are wanted, uncompressed: an emulated processor takes long to unpack them."""
+    """Leave the modules that are wanted, uncompressed and unsigned: an emulated processor takes long over both."""
     _depmod(tree, kernel)
     dependencies = initrd.parse_dependencies((kernel.modules / "modules.dep").read_text())
     keep = modules_to_keep(dependencies)
     for name, (path, _) in dependencies.items():
         module = kernel.modules / path
-        if name in keep and module.suffix == ".xz":
-            module.with_suffix("").write_bytes(initrd.read_module(module))
+        if name in keep:
+            module.with_name(module.name.removesuffix(".xz")).write_bytes(initrd.read_module(module))
         if name not in keep or module.suffix == ".xz":
             module.unlink()
     _depmod(tree, kernel)

@@ -58,6 +58,15 @@ def test_compressed_modules_are_unpacked(tmp_path: Path) -> None:
     assert initrd.read_module(tmp_path / "a.ko.xz") == initrd.read_module(tmp_path / "b.ko") == b"module"
 
 
+def test_a_signature_is_left_out(tmp_path: Path) -> None:
+    mark = b"~Module signature appended~\n"
+    signed = b"module" + b"s" * 300 + bytes(8) + (300).to_bytes(4, "big") + mark
+    (tmp_path / "a.ko").write_bytes(signed)
+    assert initrd.read_module(tmp_path / "a.ko") == b"module"
+    assert initrd.unsigned(b"module") == b"module"
+    assert initrd.unsigned(mark + b"module") == mark + b"module"
+
+
 def test_the_initrd_lists_its_modules_in_the_order_of_loading() -> None:
     entries = initrd.entries(
         b"#!", b"busybox", "6.1", {"failover": b"1", "virtio_net": b"2"}, {"failover": (), "virtio_net": ("failover",)}
