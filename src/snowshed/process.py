@@ -14,11 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import IO, Any, NamedTuple, NoReturn, TypeVar
 
 from .errors import GuestError, UserError
 
@@ -229,6 +230,44 @@ def lines(argv: Argv) -> Iterator[Iterator[str]]:
     finally:
         child.terminate()
         child.wait()
+
+
+class Talk:
+    """A program that answers on `answers` for as long as its input stays open (see `talking`)."""
+
+    def __init__(self, child: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        assert child.stdout is not None
+        self.answers: IO[bytes] = child.stdout
+        self._child = child
+        self._errors = errors
+
+    def end(self) -> tuple[int, str]:
+        """Close its input, and return its exit status and all that it said on standard error."""
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
+        status = self._child.wait()
+        self._errors.seek(0)
+        return status, _text(self._errors.read())
+
+
+@contextmanager
+def talking(argv: Argv, say: bytes) -> Iterator[Talk]:
+    """Start a program and tell it `say`; its input stays open until `Talk.end`. Leaving the block ends it."""
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+        try:
+            assert child.stdin is not None
+            with suppress(BrokenPipeError):
+                child.stdin.write(say)
+                child.stdin.flush()
+            yield Talk(child, errors)
+        finally:
+            child.terminate()
+            with suppress(BrokenPipeError):
+                child.__exit__(None, None, None)
 
 
 @contextmanager

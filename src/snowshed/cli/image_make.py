@@ -12,13 +12,13 @@ import click
 
 from ..config import Host
 from ..errors import UserError
-from ..images import apt, debian, importing, packed, released, store, upkeep
+from ..images import apt, importing, packed, released, store, upkeep
 from ..images.manifest import describe
 from ..images.store import Image
 from ..images.upkeep import Upgrade
 from ..model.machine import Arch, arch_of_system
 from ..units import counted, format_size
-from . import candidates
+from . import candidates, image_where
 from .options import F, Invocation, common, new_file, waiting
 from .progress import How, done, progress
 from .render import note, out
@@ -36,12 +36,19 @@ def _system(default: str) -> Callable[[F], F]:
 def _debian(function: F) -> F:
     """Which Debian the packages are of."""
     mirror = click.option(
-        "--mirror", metavar="URI", default="", help="Where its packages are (default: where this host's apt looks)."
+        "--mirror", metavar="URI", default="", help="Where its packages are (default: where apt looks)."
     )
     suite = click.option(
         "--suite", metavar="SUITE", default=apt.DEFAULT_SUITE, show_default=True, help="The release of Debian."
     )
-    return suite(mirror(function))
+    on = click.option(
+        "--on",
+        metavar="BUILDER",
+        default="",
+        shell_complete=candidates.builders,
+        help="Make it inside this builder (default: where this host lacks the tools, in one that is there).",
+    )
+    return suite(mirror(on(function)))
 
 
 @click.command("build")
@@ -52,13 +59,17 @@ def _debian(function: F) -> F:
 @click.option("--if-missing", is_flag=True, help="Only if there is none that this version of snowshed made.")
 @waiting
 @click.pass_obj
-def build(invocation: Invocation, system: str | None, suite: str, mirror: str, efi: bool, if_missing: bool) -> int:
+def build(
+    invocation: Invocation, system: str | None, suite: str, mirror: str, on: str, efi: bool, if_missing: bool
+) -> int:
     """Make the image from Debian's packages as they are now, and print its folder.
 
-    Needs no root. If the same packages made an image before, that one is the result.
+    Needs no root. If the same packages made an image before, that one is the result. A host without apt, such as a
+    Mac, has a builder make it: inside it the same happens, from the packages of the mirror that Debian's own apt knows.
 
     \b
     snowshed image build                            what `start` makes by itself
+    snowshed image build --on default               inside the builder default
     snowshed image build --efi                      disk.img in the folder that it prints boots anywhere
     """
     arch = arch_of_system(system) if system else _own_arch()
@@ -66,8 +77,9 @@ def build(invocation: Invocation, system: str | None, suite: str, mirror: str, e
     if there is not None:
         return _built(f"{there.name}: there already.", there, invocation.how)
     began = time.monotonic()
+    maker = image_where.maker(on, invocation.how)
     with _terminated_as_interrupted(), progress("Making the image", invocation.how) as shown:
-        built = debian.build(arch, suite, mirror, shown.moved, efi_disk=efi)
+        built = maker.build(arch, suite, mirror, shown.moved, efi_disk=efi)
     if built.stale_lists:
         note("The mirror could not be reached; the package lists of the last time were used.")
     how = f"made in {time.monotonic() - began:.1f} s" if built.fresh else "there already"
@@ -165,7 +177,7 @@ def export(invocation: Invocation, name: str, file: Path) -> int:
 @click.option("--check", is_flag=True, help="Ask, say what is newer, and make nothing.")
 @waiting
 @click.pass_obj
-def upgrade(invocation: Invocation, system: str | None, suite: str, mirror: str, check: bool) -> int:
+def upgrade(invocation: Invocation, system: str | None, suite: str, mirror: str, on: str, check: bool) -> int:
     """Make new images if Debian has newer packages than the newest ones here, and say what changed.
 
     A builder takes the new image at its next start or restart. One that is suspended wakes with the image that it fell
@@ -176,10 +188,11 @@ def upgrade(invocation: Invocation, system: str | None, suite: str, mirror: str,
     snowshed image upgrade && snowshed restart
     snowshed image prune                            afterwards: the old ones
     """
+    maker = image_where.maker(on, invocation.how)
     for arch in [arch_of_system(system)] if system else _archs():
         with _terminated_as_interrupted(), progress("Asking Debian", invocation.how) as shown:
             ask = upkeep.look if check else upkeep.upgrade
-            result = ask(arch, suite, mirror, shown.moved)
+            result = ask(arch, suite, mirror, shown.moved, maker=maker)
         _tell(result, invocation.how, check=check)
     return 0
 

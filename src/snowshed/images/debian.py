@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from .. import paths, process
-from ..errors import UserError
+from ..errors import GuestError, UserError
 from ..guest.contract import contract
 from ..model.machine import Arch
 from ..units import MIB
 from . import copying, efi, freshness, initrd, recipe, rootfs, store, workshop
 from . import manifest as manifests
 from .apt import DEFAULT_SUITE, Package, PrivateApt
-from .manifest import EfiImage, LinuxImage, Manifest, PackageName
+from .manifest import EfiImage, LinuxImage, Manifest, Named, PackageName
 from .progress import Report, silent
 
 TREE_SPACE = 440 * MIB
@@ -46,25 +46,58 @@ def build(
     _require_tools()
     apt = PrivateApt(arch, suite, mirror, provided=recipe.recipe().provided)
     with workshop.only_one(report):
-        report("package lists")
-        up_to_date = apt.update()
-        packages = resolve(apt, efi_disk=efi_disk)
-        if up_to_date and not efi_disk:
-            remember(arch, suite, packages)
-        digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
-        target = paths.images_root() / store.name_of(arch, digest)
-        existing = store.load(target)
-        if existing is not None:
-            return Built(existing, fresh=False, stale_lists=not up_to_date)
-        workshop.require_space(TREE_SPACE + apt.missing_size(packages), "Building the image")
-        with workshop.folder() as folder:
-            parts = _made_already(arch, packages) if efi_disk else None
-            if parts is not None:
-                manifest = _from_parts(folder, parts, packages, apt, report)
-            else:
-                manifest = make(folder, arch, suite, packages, apt.download(packages, report), report)
-            workshop.publish(folder, target, manifest)
-    return Built(store.Image(target, manifest), fresh=True, stale_lists=not up_to_date)
+        up_to_date, packages = ask(apt, report, efi_disk=efi_disk)
+        image, fresh = made(apt, packages, report)
+    return Built(image, fresh=fresh, stale_lists=not up_to_date)
+
+
+def look(arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Report = silent) -> Sequence[Named]:
+    """The packages that an image would be made of now; none is made. Raises `GuestError` where nobody can say, and
+    what `build` raises."""
+    _require_tools()
+    apt = PrivateApt(arch, suite, mirror, provided=recipe.recipe().provided)
+    with workshop.only_one(report):
+        up_to_date, packages = ask(apt, report)
+    if not up_to_date:
+        raise unreachable(apt.mirror)
+    return packages
+
+
+def unreachable(mirror: str) -> GuestError:
+    """The error for a mirror that does not answer (empty: nobody knows which)."""
+    where = f" {mirror}" if mirror else ""
+    return GuestError(
+        f"Debian's mirror{where} cannot be reached, so nobody can say what is newer.", "Check the network, or --mirror."
+    )
+
+
+def ask(apt: PrivateApt, report: Report, *, efi_disk: bool = False) -> tuple[bool, list[Package]]:
+    """What the mirror has now, and whether it could be asked: else it is what it had the last time. The answer is
+    written down."""
+    report("package lists")
+    up_to_date = apt.update()
+    packages = resolve(apt, efi_disk=efi_disk)
+    if up_to_date and not efi_disk:
+        remember(apt.arch, apt.suite, packages)
+    return up_to_date, packages
+
+
+def made(apt: PrivateApt, packages: Sequence[Package], report: Report) -> tuple[store.Image, bool]:
+    """The image of `packages`, and whether it is a new one; the caller is the only one who makes images."""
+    digest = address(apt.arch, packages)
+    target = paths.images_root() / store.name_of(apt.arch, digest)
+    existing = store.load(target)
+    if existing is not None:
+        return existing, False
+    workshop.require_space(TREE_SPACE + apt.missing_size(packages), "Building the image")
+    with workshop.folder() as folder:
+        parts = _made_already(apt.arch, packages) if any(p.name == efi.STUB for p in packages) else None
+        if parts is not None:
+            manifest = _from_parts(folder, parts, packages, apt, report)
+        else:
+            manifest = make(folder, apt.arch, apt.suite, packages, apt.download(packages, report), report)
+        workshop.publish(folder, target, manifest)
+    return store.Image(target, manifest), True
 
 
 def resolve(apt: PrivateApt, *, efi_disk: bool = False) -> list[Package]:
@@ -76,15 +109,20 @@ def resolve(apt: PrivateApt, *, efi_disk: bool = False) -> list[Package]:
     return packages
 
 
-def remember(arch: Arch, suite: str, packages: Sequence[Package]) -> None:
+def address(arch: Arch, packages: Iterable[Named]) -> str:
+    """The digest of the image for `arch` that this version of snowshed makes of `packages`."""
+    return manifests.content_address(arch.nix_system, recipe.digest(), packages)
+
+
+def remember(arch: Arch, suite: str, packages: Sequence[Named]) -> None:
     """Write down that this is what Debian has now."""
-    digest = manifests.content_address(arch.nix_system, recipe.digest(), packages)
-    freshness.remember(arch.nix_system, suite, freshness.versions(packages), store.name_of(arch, digest))
+    name = store.name_of(arch, address(arch, packages))
+    freshness.remember(arch.nix_system, suite, freshness.versions(packages), name)
 
 
 def _made_already(arch: Arch, packages: Sequence[Package]) -> store.Image | None:
     """The image for a direct boot that is made of the same packages: what an EFI disk consists of, but for the stub."""
-    digest = manifests.content_address(arch.nix_system, recipe.digest(), [p for p in packages if p.name != efi.STUB])
+    digest = address(arch, [p for p in packages if p.name != efi.STUB])
     return store.load(paths.images_root() / store.name_of(arch, digest))
 
 
@@ -124,7 +162,7 @@ def _finished(
         efi.assemble(folder / manifests.DISK, arch, program, folder / manifests.ROOT)
     return Manifest(
         contract=contract().version,
-        digest=manifests.content_address(arch.nix_system, recipe.digest(), packages),
+        digest=address(arch, packages),
         recipe=recipe.digest(),
         system=arch.nix_system,
         suite=suite,
@@ -135,19 +173,27 @@ def _finished(
     )
 
 
+def missing_tools() -> dict[str, str]:
+    """The programs that this machine lacks for making an image, with the Debian packages that have them."""
+    needed = {"apt-get": "apt", "dpkg-deb": "dpkg", "mkfs.erofs": "erofs-utils"}
+    return {program: package for program, package in needed.items() if not _has(program)}
+
+
+def _has(program: str) -> bool:
+    try:
+        process.find(program, "")
+    except UserError:
+        return False
+    return True
+
+
 def _require_tools() -> None:
     """Say what is missing before anything is downloaded."""
-    needed = {"apt-get": "apt", "dpkg-deb": "dpkg", "mkfs.erofs": "erofs-utils"}
-    missing = {}
-    for program, package in needed.items():
-        try:
-            process.find(program, "")
-        except UserError:
-            missing[program] = package
-    if missing:
+    if missing := missing_tools():
         raise UserError(
             f"Building an image needs {', '.join(missing)}, which this machine does not have.",
-            f"Install: `apt-get install {' '.join(missing.values())}`. Images are built on Debian or Ubuntu.",
+            f"On Debian or Ubuntu: `apt-get install {' '.join(missing.values())}`. Elsewhere a builder that runs can "
+            "make it: `snowshed image fetch`, `snowshed start`, and then this again.",
         )
 
 

@@ -37,6 +37,10 @@ class PackageName(msgspec.Struct, frozen=True, order=True):
     sha256: str
 
 
+Named = Package | PackageName
+"""A package as far as an image's address goes: both have its name, version and hash."""
+
+
 class LinuxImage(msgspec.Struct, frozen=True, tag="linux"):
     """Booted directly: `cmdline` without what a driver adds (its console)."""
 
@@ -86,7 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return known and any(file.size for file in self.files.values())
 
 
-def content_address(system: str, recipe: str, packages: Iterable[Package]) -> str:
+def content_address(system: str, recipe: str, packages: Iterable[Named]) -> str:
     """The digest (64 hex digits) of an image for `system`: of its recipe's digest and of every package it is made of.
 
     Equal inputs give equal addresses, whatever mirror the packages came from.

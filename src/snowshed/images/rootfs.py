@@ -46,6 +46,7 @@ def assemble(tree: Path, arch: Arch, packages: Sequence[tuple[str, Path]], repor
         report(STAGE, number / len(packages))
         _unpack(dpkg_deb, file, tree, recipe().parts_of(name, arch))
     kernel = _take_kernel(tree)
+    _take_sources(tree)
     _prune(tree)
     _prune_modules(tree, kernel)
     _place_own_files(tree)
@@ -78,8 +79,11 @@ def _unpack(dpkg_deb: str, package: Path, tree: Path, parts: Sequence[str]) -> N
         process.run([dpkg_deb, "--extract", package, tree])
         return
     members = [f"./{part}" for part in parts]
-    script = 'program=$1 package=$2 tree=$3; shift 3; "$program" --fsys-tarfile "$package" | tar -xf - -C "$tree" "$@"'
-    process.run(["sh", "-c", script, "sh", dpkg_deb, package, tree, *members])
+    tar = process.find("tar", _TOOLS_HINT.format("tar"))  # by its path: busybox's shell would take its own
+    script = (
+        'unpack=$1 tar=$2 package=$3 tree=$4; shift 4; "$unpack" --fsys-tarfile "$package" | "$tar" -xC "$tree" "$@"'
+    )
+    process.run(["sh", "-c", script, "sh", dpkg_deb, tar, package, tree, *members])
 
 
 def _take_kernel(tree: Path) -> Kernel:
@@ -89,6 +93,15 @@ def _take_kernel(tree: Path) -> Kernel:
     release = images[0].name.removeprefix("vmlinuz-")
     image = images[0].rename(tree.with_name("vmlinuz"))
     return Kernel(release, image, tree / "usr/lib/modules" / release)
+
+
+def _take_sources(tree: Path) -> None:
+    """Where a guest's apt gets Debian: what apt's own package gives as the example for its release."""
+    example = tree / "usr/share/doc/apt/examples/debian.sources"
+    if example.exists():  # since trixie
+        place = tree / "etc/apt/sources.list.d/debian.sources"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        example.rename(place)
 
 
 def _prune(tree: Path) -> None:

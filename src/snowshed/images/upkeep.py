@@ -6,17 +6,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from ..errors import GuestError
 from ..model.machine import Arch
-from . import debian, freshness, store, workshop
-from .apt import DEFAULT_SUITE, PrivateApt
+from . import debian, freshness, store
+from .apt import DEFAULT_SUITE
 from .freshness import Change
-from .manifest import ImageFile
+from .manifest import ImageFile, Named
 from .progress import Report, silent
-from .recipe import recipe
 from .store import Image
 
 
@@ -64,28 +63,34 @@ class Upgrade(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-def look(arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Report = silent) -> Upgrade:
+class Maker(Protocol):
+    """Who asks Debian and makes images: `debian` on this machine, `inside.host.Inside` in a builder."""
+
+    def look(self, arch: Arch, suite: str, mirror: str, report: Report) -> Sequence[Named]: ...
+
+    def build(self, arch: Arch, suite: str, mirror: str, report: Report, *, efi_disk: bool = False) -> debian.Built: ...
+
+
+def look(
+    arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Report = silent, *, maker: Maker = debian
+) -> Upgrade:
     """Ask Debian what an image for `arch` would be made of now, and make none. Raises what `upgrade` raises."""
-    apt = PrivateApt(arch, suite, mirror, provided=recipe().provided)
-    with workshop.only_one(report):
-        report("package lists")
-        if not apt.update():
-            raise _unreachable(apt.mirror)
-        packages = debian.resolve(apt)
-        debian.remember(arch, suite, packages)
+    packages = maker.look(arch, suite, mirror, report)
     before = _newest(arch, suite)
     return Upgrade(arch.nix_system, before, None, _changes(before, freshness.versions(packages)))
 
 
-def upgrade(arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Report = silent) -> Upgrade:
-    """Make the image for `arch` from what Debian has now, if that differs from the newest image here.
+def upgrade(
+    arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "", report: Report = silent, *, maker: Maker = debian
+) -> Upgrade:
+    """Have `maker` make the image for `arch` from what Debian has now, if that differs from the newest image here.
 
     Raises `GuestError` where Debian cannot be asked, and what `debian.build` raises.
     """
     before = _newest(arch, suite)
-    built = debian.build(arch, suite, mirror, report)
+    built = maker.build(arch, suite, mirror, report)
     if built.stale_lists:
-        raise _unreachable(mirror)
+        raise debian.unreachable(mirror)
     changed = _changes(before, freshness.versions(built.image.manifest.packages))
     return Upgrade(arch.nix_system, before, built.image, changed)
 
@@ -98,10 +103,3 @@ def _newest(arch: Arch, suite: str) -> Image | None:
     """The image that a builder for `arch` would be started from now, if it is of `suite`."""
     found = store.newest(arch, current=True) or store.newest(arch, current=False)
     return found if found is not None and found.manifest.suite == suite else None
-
-
-def _unreachable(mirror: str) -> GuestError:
-    where = f" {mirror}" if mirror else ""
-    return GuestError(
-        f"Debian's mirror{where} cannot be reached, so nobody can say what is newer.", "Check the network, or --mirror."
-    )

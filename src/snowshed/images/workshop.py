@@ -25,6 +25,10 @@ from .progress import Report
 UNFINISHED = ".building-"
 
 
+class NoRoom(UserError):
+    """There is too little space where images are kept."""
+
+
 @contextmanager
 def only_one(report: Report) -> Iterator[None]:
     """Be the only one who makes images on this machine: wait for another, and sweep what a dead one left."""
@@ -58,10 +62,10 @@ def folder() -> Iterator[Path]:
 
 
 def require_space(needed: int, doing: str) -> None:
-    """Raise `UserError` unless `needed` bytes are free where images are kept."""
+    """Raise `NoRoom` unless `needed` bytes are free where images are kept."""
     free = shutil.disk_usage(paths.images_root()).free
     if free < needed:
-        raise UserError(
+        raise NoRoom(
             f"{doing} needs {format_size(needed)} in {paths.cache_root()}, and {format_size(free)} is free.",
             "Make room there, or set XDG_CACHE_HOME to a folder on a larger disk.",
         )

@@ -115,3 +115,29 @@ def test_a_manifest_that_is_no_good(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         packed.unpack(archive(tmp_path / "file", *members(image, **changes)))
+
+
+def sent(image: store.Image) -> bytes:
+    stream = io.BytesIO()
+    packed.write(image, stream)
+    return stream.getvalue()
+
+
+def test_an_image_arrives_by_a_stream(image: store.Image) -> None:
+    found, fresh = packed.receive(io.BytesIO(sent(image)), "somewhere", image.manifest.digest)
+    assert (found.name, fresh) == (image.name, True)
+    assert store.find(image.name).manifest == image.manifest
+
+
+def test_another_image_than_was_asked_for_is_not_taken(image: store.Image) -> None:
+    with pytest.raises(UserError, match="another one than was asked for"):
+        packed.receive(io.BytesIO(sent(image)), "somewhere", "0" * 64)
+    assert store.images() == []
+
+
+@pytest.mark.parametrize("length", [0, 100, 600, 3000])
+def test_a_stream_that_ends_too_early_leaves_nothing(image: store.Image, length: int) -> None:
+    with pytest.raises(UserError):
+        packed.receive(io.BytesIO(sent(image)[:length]), "somewhere", image.manifest.digest)
+    assert store.images() == []
+    assert {path.name for path in paths.images_root().glob("*")} <= {".lock"}
