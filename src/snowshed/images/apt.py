@@ -204,6 +204,8 @@ def host_mirror() -> str:
     form = "$(ORIGIN)|$(LABEL)|$(RELEASE)|$(REPO_URI)"
     text = process.run([program, "indextargets", "--format", form, "Created-By: Packages"], env=_LOCALE)
     mirror = choose_mirror(text)
+    if mirror is None:  # nothing is listed before the first `apt-get update` (apt 3.0): then, what that would fetch
+        mirror = choose_unasked(process.run([program, "update", "--print-uris"], env=_LOCALE))
     if mirror is None:
         raise UserError(
             "This machine's apt has no Debian mirror to take packages for the guest from.",
@@ -222,6 +224,15 @@ def choose_mirror(targets: str) -> str | None:
         ours = (origin, label) == ("Debian", "Debian") or (not origin and release in SUITE_NAMES)
         if ours and not release.endswith(("-security", "-backports")) and not uri.startswith("cdrom:"):
             return check_mirror(uri)
+    return None
+
+
+def choose_unasked(uris: str) -> str | None:
+    """The mirror of Debian's main archive in the output of ``apt-get update --print-uris``, by the suite's name."""
+    for line in uris.splitlines():
+        mirror, separator, rest = line.partition(" ")[0].strip("'").partition("/dists/")
+        if separator and rest.partition("/")[0] in SUITE_NAMES and not mirror.startswith("cdrom:"):
+            return check_mirror(mirror)
     return None
 
 

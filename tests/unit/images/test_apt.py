@@ -53,6 +53,17 @@ def test_the_mirror_is_the_one_of_debian_itself(targets: str, mirror: str | None
     assert apt.choose_mirror(targets) == mirror
 
 
+def test_before_the_first_update_the_mirror_is_where_that_would_look() -> None:
+    third, ours = (
+        "'https://third.example/dists/stable-x/InRelease'",
+        "'http://debian.example/debian/dists/trixie/InRelease'",
+    )
+    assert apt.choose_unasked(f"{third} third 0 \n{ours} debian.example_debian_dists_trixie_InRelease 0 \n") == (
+        "http://debian.example/debian/"
+    )
+    assert apt.choose_unasked(f"{third} third 0 \n\n") is None
+
+
 @pytest.mark.parametrize("mirror", ["mirror", "http ://x", "http://x y", "[trusted=yes] http://x", "/srv/debian"])
 def test_a_mirror_that_is_none_is_refused(mirror: str) -> None:
     with pytest.raises(UserError, match="not the address of a Debian mirror"):
