@@ -16,6 +16,7 @@ from clients import connect, greeted, status_of
 from command import with_patience
 from real import RealPlace
 from snowshed.config import Host
+from snowshed.supervisor.forwarder import FIRST_WORD_SECONDS
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1200)]
 
@@ -70,14 +71,15 @@ def test_the_clock_is_right_after_a_sleep(place: RealPlace) -> None:
 
 
 def test_a_burst_of_connections_is_served_by_one_wake(place: RealPlace) -> None:
-    """More than sshd's own limit: MaxStartups 10:30:100 would begin to refuse at ten."""
+    """More than sshd's own limit: MaxStartups 10:30:100 would begin to refuse at ten. Each is served at its first try:
+    the second would come after a minute."""
     place.start()
     port = status_of(place, "port")
     place.ok("suspend")
     with ExitStack() as open_ones:
         clients = [open_ones.enter_context(connect(port)) for _ in range(12)]
         for client in clients:
-            client.settimeout(240)
+            client.settimeout(FIRST_WORD_SECONDS - 5)
         assert all(greeted(client) for client in clients)
     assert status_of(place) == "running"
 

@@ -25,8 +25,9 @@ CHUNK = 64 << 10
 HELD_LIMIT = 64 << 10
 """Bytes of a held client that we keep; ssh sends less than 100 before it hears from the server."""
 
-UNANSWERED_LIMIT = 8
-"""Guest connections that may wait for their first byte: QEMU's user network accepts with a backlog of 1."""
+UNANSWERED_LIMIT = 2
+"""Guest connections that may wait for their first byte. QEMU's user network listens with a backlog of 1, in which Linux
+keeps 2; one more looks connected to us, and nobody at the other end knows of it."""
 
 FIRST_WORD_SECONDS = 60.0
 """For one guest connection to say its first byte, before another one is tried."""
