@@ -210,7 +210,8 @@ class Builder:
             self._suspension.discard()
             await self._boot(Event.COLD)
         else:
-            self._suspension.sweep()
+            forgotten = asyncio.to_thread(self._suspension.forget_used)
+            self._tasks.create_task(forgotten, name="forget used memory")
 
     async def _adopt(self, coming: Awaitable[LiveGuest], *, cold_on_failure: bool = False) -> LiveGuest:
         """Take over the guest that `coming` brings; its failure is the builder's, unless a cold boot follows."""

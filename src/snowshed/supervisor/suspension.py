@@ -112,6 +112,11 @@ class Suspension:
             path.unlink(missing_ok=True)
         self.sweep()
 
+    def forget_used(self) -> None:
+        """Remove consumed memory. A file system may take a tenth of a second for a large file."""
+        with suppress(OSError):
+            self._paths.suspend_consumed.unlink()
+
     def sweep(self) -> None:
         """Remove what is of no use to anybody any more: consumed memory, and half-written one after a crash."""
         for path in (self.temporary, self._paths.suspend_consumed):

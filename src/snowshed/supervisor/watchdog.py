@@ -38,13 +38,16 @@ class Watchdog:
 
     async def _watch_over(self, guest: LiveGuest) -> None:
         """Return when `guest` is not running any more, or has not answered for the whole time."""
-        silent = 0
-        while silent < LOOKS and self._builder.is_running(guest):
-            pause = self._config.timeout / LOOKS
+        silent, took = 0, 0.0
+        pause = self._config.timeout / LOOKS
+        while silent < LOOKS:
+            # Not at once: whoever woke the guest is being served.
+            await asyncio.wait((guest.ended,), timeout=max(0.0, pause - took))
+            if not self._builder.is_running(guest):
+                return
             began = asyncio.get_running_loop().time()
             silent = 0 if await _answers(guest, pause) else silent + 1
             took = asyncio.get_running_loop().time() - began
-            await asyncio.wait((guest.ended,), timeout=max(0.0, pause - took))
 
     async def _give_up(self, guest: LiveGuest) -> None:
         if not self._builder.is_running(guest):
