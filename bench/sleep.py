@@ -65,6 +65,8 @@ def main() -> None:
                 while status_of(place, "supervisorPid") is None:
                     time.sleep(0.05)
                 cold.append(to_banner(port))
+                while status_of(place, "readyAt") is None:  # a builder that goes to sleep has come up long before
+                    time.sleep(0.05)
                 place.ok("ssh", USE_300_MB)
                 suspends.append(timed(place, "suspend"))
                 wakes.append(to_banner(port))
