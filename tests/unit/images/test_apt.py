@@ -55,11 +55,11 @@ def test_the_mirror_is_the_one_of_debian_itself(targets: str, mirror: str | None
 
 def test_before_the_first_update_the_mirror_is_where_that_would_look() -> None:
     third, ours = (
-        "'https://third.example/dists/stable-x/InRelease'",
-        "'http://debian.example/debian/dists/trixie/InRelease'",
+        "'https://third/dists/stable-x/InRelease'",
+        "'http://mirror/debian/dists/trixie/InRelease'",
     )
-    assert apt.choose_unasked(f"{third} third 0 \n{ours} debian.example_debian_dists_trixie_InRelease 0 \n") == (
-        "http://debian.example/debian/"
+    assert apt.choose_unasked(f"{third} third 0 \n{ours} mirror_debian_dists_trixie_InRelease 0 \n") == (
+        "http://mirror/debian/"
     )
     assert apt.choose_unasked(f"{third} third 0 \n\n") is None
 

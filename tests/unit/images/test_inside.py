@@ -12,7 +12,7 @@ from snowshed.images.inside.order import Answer, Failed, Line, Order, Stage, lin
 from snowshed.images.manifest import PackageName
 from snowshed.model.machine import Arch
 
-ORDER = Order(system="aarch64-linux", suite="trixie", mirror="https://debian.example/debian/", have=("1234",))
+ORDER = Order(system="aarch64-linux", suite="trixie", mirror="https://mirror/debian/", have=("1234",))
 
 
 def members(order: Order, guest: Arch = Arch.X86_64) -> dict[str, bytes]:
@@ -35,7 +35,7 @@ def test_a_line_arrives_as_it_went(said: Line) -> None:
 def test_what_is_sent_is_what_the_guest_needs() -> None:
     sent = members(ORDER)
     assert msgspec.json.decode(sent["order.json"], type=Order) == ORDER
-    assert sent["mirror"] == b"https://debian.example/debian/"
+    assert sent["mirror"] == b"https://mirror/debian/"
     assert b'APT::Architecture "amd64"' in sent["apt.conf"]
     assert b"/data/home/image-workshop/apt/lists" in sent["apt.conf"]
     assert b"Package: libc6\n" in sent["status"]
@@ -46,7 +46,7 @@ def test_what_is_sent_is_what_the_guest_needs() -> None:
 
 
 def test_the_tools_in_the_guest_stay_for_another_image_of_the_same_host() -> None:
-    other = Order(system="x86_64-linux", suite="forky", mirror="https://other.example/")
+    other = Order(system="x86_64-linux", suite="forky", mirror="https://other/")
     assert members(ORDER)["key"] == members(other)["key"]
     assert members(ORDER)["key"] != members(ORDER, Arch.AARCH64)["key"]
 
