@@ -17,7 +17,7 @@ from ..model.machine import Network, arch_of_system
 from ..paths import BuilderPaths, find_builder
 from ..ssh.config import alias
 from ..ssh.keys import ensure_keys, write_ssh_config
-from .known import known_builders
+from .known import known_builders, side_by_side
 from .progress import How
 from .render import note
 from .talk import explain
@@ -35,13 +35,13 @@ def maker(on: str, how: How) -> Maker:
         builder = find_builder(on)
         return inside(builder, _asked(builder))
     missing = debian.missing_tools()
-    name = chosen(_reports(), _unfit()) if missing else ""
+    reports = _reports() if missing else {}
+    name = chosen(list(reports.values()), _unfit()) if reports else ""
     if not name:
         return debian
     if how not in (How.QUIET, How.JSON):
         note(f"There is no {', '.join(missing)} here: the builder {name} does it.")
-    builder = find_builder(name)
-    return inside(builder, _asked(builder))
+    return inside(find_builder(name), reports[name])
 
 
 def inside(builder: BuilderPaths, report: Mapping[str, Any]) -> Inside:
@@ -76,14 +76,18 @@ def _asked(builder: BuilderPaths) -> dict[str, Any]:
         raise explain(builder, error) from None
 
 
-def _reports() -> list[dict[str, Any]]:
-    """What the builders say that have a supervisor and let us in: this user's, and for root the system's."""
-    found = []
-    for builder in map(find_builder, known_builders()):
-        with suppress(SnowshedError):
-            if os.access(builder.user_key, os.R_OK):
-                found.append(_asked(builder))
-    return found
+def _reports() -> dict[str, dict[str, Any]]:
+    """What the builders say that have a supervisor and let us in, by name: this user's, and for root the system's."""
+    reports = side_by_side(_report, known_builders())
+    return {report["name"]: report for report in reports if report is not None}
+
+
+def _report(name: str) -> dict[str, Any] | None:
+    builder = find_builder(name)
+    with suppress(SnowshedError):
+        if os.access(builder.user_key, os.R_OK):
+            return _asked(builder)
+    return None
 
 
 def _unfit() -> set[str]:

@@ -9,6 +9,7 @@ old memory over a newer disk.
 from __future__ import annotations
 
 import asyncio
+import errno
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from .. import durable
-from ..errors import UserError
+from ..errors import GuestError, UserError
 from ..paths import BuilderPaths
 
 
@@ -62,9 +63,13 @@ class Suspension:
         return self.temporary
 
     async def seal(self) -> None:
-        """Bring the saved memory to the disk, and learn its checksum meanwhile. Raises `OSError`."""
+        """Bring the saved memory to the disk, and learn its checksum meanwhile. Raises `GuestError`."""
         synced = asyncio.to_thread(durable.sync, self.temporary)
-        _, self._checksum = await asyncio.gather(synced, asyncio.to_thread(checksum, self.temporary))
+        try:
+            _, self._checksum = await asyncio.gather(synced, asyncio.to_thread(checksum, self.temporary))
+        except OSError as error:
+            hint = "Make room; the guest can go on meanwhile." if error.errno == errno.ENOSPC else ""
+            raise GuestError(f"The guest's memory could not be saved: {error.strerror or error}.", hint) from error
 
     def commit(self, fingerprint: str, disks: tuple[Path, ...]) -> None:
         """Make the sealed memory the one to resume from. The VM must be gone: its disks are looked at."""
@@ -119,9 +124,9 @@ class Suspension:
 
     def sweep(self) -> None:
         """Remove what is of no use to anybody any more: consumed memory, and half-written one after a crash."""
-        for path in (self.temporary, self._paths.suspend_consumed):
-            with suppress(OSError):
-                path.unlink()
+        with suppress(OSError):
+            self.abandon()
+        self.forget_used()
 
 
 def checksum(file: Path) -> int:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from snowshed.errors import UserError
+from snowshed import durable
+from snowshed.errors import GuestError, UserError
 from snowshed.paths import BuilderPaths
 from snowshed.supervisor.suspension import Suspension
 
@@ -104,3 +107,17 @@ def test_discard_leaves_nothing(paths: BuilderPaths) -> None:
     suspension.discard()
     assert list(paths.state.iterdir()) == [paths.disk]
     assert not suspension.exists
+
+
+def test_memory_that_does_not_reach_the_disk_is_told_in_a_sentence(
+    paths: BuilderPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    suspension = Suspension(paths)
+    suspension.begin().write_bytes(b"memory")
+    monkeypatch.setattr(durable, "sync", full)
+    with pytest.raises(GuestError, match="could not be saved: No space left on device") as caught:
+        asyncio.run(suspension.seal())
+    assert "Make room" in caught.value.hint

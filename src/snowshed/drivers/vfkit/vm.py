@@ -33,6 +33,9 @@ STATE_PATIENCE = 5.0
 INTERVAL = 0.02
 """Seconds between two looks at what no event tells."""
 
+_REQUEST = "[GIN]"
+"""How a line begins that tells of a request to REST."""
+
 
 class RestVm(Vm):
     """A VM in a child process that serves REST and vsock over unix sockets in `places`."""
@@ -158,9 +161,6 @@ def sweep(places: Places) -> None:
     for path in (*places.sockets, *places.folder.glob("vfkit-*.sock")):
         with suppress(OSError):
             path.unlink()
-
-
-_REQUEST = "[GIN]"
 
 
 def last_words(messages: Path) -> str:
