@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from . import given
 from .errors import UserError
 
 TOGETHER = "all_builders.toml"
@@ -56,7 +57,7 @@ def builders_in(folder: Path) -> list[str]:
 def read_file(file: Path) -> dict[str, Any]:
     """The tables and options in a TOML or JSON file. Raises `UserError`, which names the line."""
     try:
-        text = file.read_text()
+        text = given.read(file).decode()
         data = msgspec.json.decode(text) if file.suffix == ".json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
         raise UserError(

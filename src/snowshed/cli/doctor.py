@@ -104,7 +104,9 @@ def _case(invocation: Invocation) -> Case:
 def _recorded(file: Path) -> Record:
     try:
         return looks.load(file)
-    except (OSError, msgspec.MsgspecError) as error:
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.", "Check the path after --replay.") from error
+    except msgspec.MsgspecError as error:
         raise UserError(f"{file} is no recording: {error}.", "`snowshed doctor --record FILE` writes one.") from error
 
 

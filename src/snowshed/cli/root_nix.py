@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 import sys
 from pathlib import Path
 
@@ -155,13 +156,14 @@ def _carry_out(edits: list[Edit], *, dry_run: bool) -> list[Edit]:
 
 def user_key(paths: BuilderPaths) -> str:
     """The private key of a builder, for everybody. Raises `UserError` unless it is its owner's own file and a key: no
-    link of theirs makes root give away something else."""
+    link of theirs makes root give away something else, and no pipe of theirs keeps root waiting."""
     try:
-        descriptor = os.open(paths.user_key, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(paths.user_key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UserError(f"{paths.user_key} cannot be read: {error.strerror}.", "Start the builder once.") from error
     with os.fdopen(descriptor, "rb") as file:
-        data = file.read(1 << 16)
-        if os.fstat(file.fileno()).st_uid != owner_of(paths) or not data.startswith(_PRIVATE_KEY):
+        facts = os.fstat(file.fileno())
+        data = file.read(1 << 16) if stat.S_ISREG(facts.st_mode) else b""
+        if facts.st_uid != owner_of(paths) or not data.startswith(_PRIVATE_KEY):
             raise UserError(f"{paths.user_key} is not the key of the builder's owner.", "Look at that file.")
     return data.decode()

@@ -14,7 +14,7 @@ from ..selftest.bench import Bench, Result, Step, free_port, perform
 from ..selftest.mac_steps import FIRST, THEN
 from ..selftest.report import MARKS, facts, render
 from ..selftest.steps import STEPS
-from .options import common
+from .options import common, new_file
 from .render import note, out
 
 LIST = (*FIRST, STEPS[0], *THEN[:3], *STEPS[1:], *THEN[3:])
@@ -28,7 +28,14 @@ LIST = (*FIRST, STEPS[0], *THEN[:3], *STEPS[1:], *THEN[3:])
 @click.option("--image", metavar="IMAGE", help="With this image instead of the default one.")
 @click.option("--only", metavar="STEP", multiple=True, help="This step alone, by its name; may be repeated.")
 @click.option("--list", "show", is_flag=True, help="Only list the steps.")
-@click.option("--report", "file", metavar="FILE", type=click.Path(path_type=Path), help="Write the report there too.")
+@click.option(
+    "--report",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    callback=new_file,
+    help="Write the report there too.",
+)
 def command(
     driver: str, system: str | None, image: str | None, only: tuple[str, ...], show: bool, file: Path | None
 ) -> int:

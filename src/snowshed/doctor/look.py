@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from .. import given
 from ..config import BuilderConfig
 from ..process import Outcome, attempt
 
@@ -179,7 +180,7 @@ def write(record: Record, file: Path) -> None:
 
 def load(file: Path) -> Record:
     """The recording in `file`. Raises `OSError` and `msgspec.MsgspecError`."""
-    return msgspec.json.decode(file.read_bytes(), type=Record)
+    return msgspec.json.decode(given.read(file), type=Record)
 
 
 def _of(seen: dict[str, Any], name: str) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
+from .. import given
 from ..errors import UserError
 from ..model.machine import Arch
 
@@ -107,7 +108,7 @@ def _not_a_kernel(kernel: Path, kind: Kind) -> UserError:
 
 def _kind(file: Path, role: str) -> Kind:
     try:
-        with file.open("rb") as stream:
+        with given.opened(file) as stream:
             return kind_of(stream.read(HEADER))
     except OSError as error:
         raise UserError(

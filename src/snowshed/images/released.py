@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -64,8 +64,11 @@ def named(url: str, sha256: str) -> Source:
     """The file at `url` with that SHA-256: 64 hex digits, or as Nix writes it (``sha256-…=``). Raises `UserError`."""
     if not url or not sha256:
         raise UserError("--url and --sha256 go together.", "Give both: an address counts only with its hash.")
-    if urlsplit(url).scheme not in _SCHEMES:
+    address = urlsplit(url)
+    if address.scheme not in _SCHEMES:
         raise UserError(f"{url!r} is not an address that can be fetched.", "Give an https: address.")
+    if address.scheme == "file" and not Path(unquote(address.path)).is_file():
+        raise UserError(f"There is no file at {url}.", "Check the address: file:// and the whole path.")
     return Source(url, _hex(sha256))
 
 

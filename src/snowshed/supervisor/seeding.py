@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from .. import given
 from ..config import BuilderConfig, IdleConfig, WatchdogConfig
 from ..drivers.base import GuestNetwork
 from ..errors import UserError
@@ -38,7 +39,7 @@ def _file(option: str, path: str) -> bytes:
     if not path:
         return b""
     try:
-        return Path(path).read_bytes()
+        return given.read(Path(path))
     except OSError as error:
         raise UserError(
             f"{option} = {path!r} cannot be read: {error.strerror}.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from snowshed.cli import main as cli
 from snowshed.cli.selftest import LIST
 from snowshed.errors import GuestError
 from snowshed.selftest.bench import Bench, Failed, Result, Skipped, Step, expect, perform
@@ -79,3 +80,12 @@ def test_the_documentation_lists_every_step() -> None:
     """Each step shows something of the list of what has never run on a Mac."""
     text = (Path(__file__).parents[3] / "docs/macos.md").read_text()
     assert [step.id for step in LIST if f"`{step.id}`" not in text] == []
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["selftest", "--report", str(tmp_path / "nowhere" / "report")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"snowshed: There is no folder {tmp_path}/nowhere.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def test_the_hosts_certificates_are_read_at_every_start(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, option: str) -> None:
     config = msgspec.structs.replace(CONFIG, nix=NixConfig(**{option: str(tmp_path / "gone")}))
     with pytest.raises(UserError, match=rf"nix\.{option} = .*gone' cannot be read"):
+        seed_for(config, builder(tmp_path), NETWORK, now=0)
+
+
+def test_no_pipe_keeps_a_start_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    config = msgspec.structs.replace(CONFIG, nix=NixConfig(netrc=str(tmp_path / "pipe")))
+    with pytest.raises(UserError, match=r"nix\.netrc = .* cannot be read: it is a pipe, not a file"):
         seed_for(config, builder(tmp_path), NETWORK, now=0)
 
 
