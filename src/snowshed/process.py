@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeVar
@@ -215,21 +215,25 @@ def _ends_within(pid: int, seconds: float) -> bool:
 
 
 @contextmanager
-def lines(argv: Argv) -> Iterator[Iterator[str]]:
-    """The output of a program, line by line as it comes; leaving the block ends it."""
+def output(argv: Argv) -> Iterator[Callable[[float], bytes | None]]:
+    """The output of a program as it comes, without what it complains of; leaving the block ends it.
+
+    What is given waits for so many seconds, and returns what has come: None for nothing, and empty at the end.
+    """
     child = subprocess.Popen(
-        [str(word) for word in argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        errors="replace",
+        [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    try:
+    with child:
         assert child.stdout is not None
-        yield iter(child.stdout)
-    finally:
-        child.terminate()
-        child.wait()
+        descriptor = child.stdout.fileno()
+        try:
+            yield lambda seconds: os.read(descriptor, 1 << 16) if _is_readable(descriptor, seconds) else None
+        finally:
+            child.terminate()
+
+
+def _is_readable(descriptor: int, seconds: float) -> bool:
+    return bool(select.select([descriptor], [], [], seconds)[0])
 
 
 class Talk:
@@ -272,8 +276,11 @@ def talking(argv: Argv, say: bytes) -> Iterator[Talk]:
 
 @contextmanager
 def beside(argv: Argv) -> Iterator[None]:
-    """A program that talks on our standard error while the block runs; leaving the block ends it."""
-    child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    """A program whose output, without what it complains of, goes to our standard error while the block runs; leaving
+    the block ends it."""
+    child = subprocess.Popen(
+        [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from clients import status_of
-from command import Place, free_port, interrupt, with_patience
+from command import PATIENCE, Place, free_port, interrupt, with_patience
 from terminal import Terminal
 
 SMALL = ("--memory", "512", "--cores", "1")
@@ -111,11 +113,43 @@ def test_ssh_shows_a_person_how_the_guest_wakes(place: Place) -> None:
         interrupt(running)
 
 
-def test_events_are_followed_while_they_come(place: Place) -> None:
+def test_events_are_followed_while_they_come_and_until_the_builder_is_deleted(place: Place) -> None:
     place.start()
     following = place.spawn("events", "-f", "--json", "--kind", "state", "-n", "1")
     assert following.stdout is not None
     assert json.loads(following.stdout.readline())["state"] == "running"
     place.ok("suspend")
     assert [json.loads(following.stdout.readline())["state"] for _ in range(2)] == ["suspending", "suspended"]
-    assert interrupt(following).status == 130
+    place.ok("destroy", "--yes")
+    out, err = following.communicate(timeout=PATIENCE)
+    assert (following.returncode, out.splitlines()[2:], err) == (0, [], "The builder default was deleted.\n")
+
+
+def test_a_log_is_followed_before_there_is_one_and_across_its_rotation(place: Place) -> None:
+    following = place.spawn("logs", "-f")
+    place.state.mkdir(parents=True)
+    log = place.state / "supervisor.log"
+    log.write_text("one\n")
+    assert next_of(following) == b"one\n"
+    log.write_bytes(b"")
+    log.rename(log.with_suffix(".1"))
+    log.write_bytes(b"a \xff, and no end")
+    assert next_of(following) == b"a \xff, and no end"
+    done = interrupt(following)
+    assert (done.status, done.out, done.err.strip()) == (130, "", "snowshed: interrupted.")
+
+
+def test_a_log_that_nobody_reads_any_more_is_not_followed(place: Place) -> None:
+    place.state.mkdir(parents=True)
+    (place.state / "supervisor.log").write_text("one\n")
+    following = place.spawn("logs", "-f")
+    assert next_of(following) == b"one\n"
+    assert following.stdout is not None
+    following.stdout.close()
+    assert following.wait(PATIENCE) == 0
+
+
+def next_of(following: subprocess.Popen[str]) -> bytes:
+    """What it says next."""
+    assert following.stdout is not None
+    return os.read(following.stdout.fileno(), 1 << 16)

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from .. import process
 from ..errors import UserError
 from .options import Invocation, common
+from .tail import following
 from .talk import event_line, unknown
 
 KINDS = ("state", "stage", "message")
@@ -24,7 +24,7 @@ Fits = Callable[[dict[str, Any]], bool]
 
 @click.command("events", short_help="What happened, as it happens.")
 @common
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C or `destroy`.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="So many events (100).")
 @click.option(
@@ -53,10 +53,8 @@ def command(invocation: Invocation, follow: bool, as_json: bool, lines: int, kin
     for line, event in deque(_fitting(past, kinds), lines):
         _show(line, event, as_json)
     if follow:
-        tail = process.find("tail", "It is part of coreutils.")
-        with process.lines([tail, "-c", f"+{size + 1}", "-F", file]) as coming:
-            for line, event in _fitting(coming, kinds):
-                _show(line, event, as_json)
+        for line, event in _fitting(_lines(following(invocation.paths, file, "-c", f"+{size + 1}")), kinds):
+            _show(line, event, as_json)
     return 0
 
 
@@ -73,13 +71,21 @@ def replay(file: Path) -> tuple[list[str], int]:
     return found, size
 
 
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The whole lines in `pieces`."""
+    begun = b""
+    for piece in pieces:
+        *whole, begun = (begun + piece).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+
+
 def _fitting(lines: Iterable[str], kinds: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The lines that are events, of `kinds` if any are named. A machine that lost power may leave others."""
     for line in lines:
         with suppress(ValueError):
             event = json.loads(line)
             if isinstance(event, dict) and (not kinds or event.get("kind") in kinds):
-                yield line.rstrip("\n"), event
+                yield line, event
 
 
 def _show(line: str, event: dict[str, Any], as_json: bool) -> None:

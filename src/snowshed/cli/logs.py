@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from .. import process
 from ..errors import UserError
+from . import tail
 from .options import Invocation, common
 from .talk import unknown
 
@@ -13,7 +16,7 @@ from .talk import unknown
 @click.command("logs", short_help="What the builder and its guest said.")
 @common
 @click.option("--console", is_flag=True, help="The guest's console instead of the supervisor's log.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C or `destroy`.")
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=100, help="So many lines (100).")
 @click.pass_obj
 def command(invocation: Invocation, console: bool, follow: bool, lines: int) -> int:
@@ -29,5 +32,9 @@ def command(invocation: Invocation, console: bool, follow: bool, lines: int) -> 
     file = paths.console_log if console else paths.supervisor_log
     if not file.exists() and not follow:
         raise UserError(f"The builder {paths.name} has no log yet: {file}.", "It gets one at its first start.")
-    tail = process.find("tail", "It is part of coreutils.")
-    process.replace([tail, "-n", str(lines), *(["-F"] if follow else []), file])
+    if not follow:
+        process.replace([tail.program(), "-n", str(lines), file])
+    for piece in tail.following(paths, file, "-n", str(lines)):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
+    return 0

@@ -17,6 +17,7 @@ from ..guest import bootfiles
 from ..paths import BuilderPaths
 from ..state import held, prepare, refuse_to_shrink
 from ..units import format_duration
+from . import tail
 from .images import check_image, image_for
 from .launch import Supervisor, ended_like_ctrl_c
 from .options import Invocation, common, layer, settings, waiting
@@ -103,7 +104,7 @@ def _console(paths: BuilderPaths, wanted: bool) -> Iterator[None]:
         yield
         return
     paths.console_log.touch(mode=0o600)
-    with process.beside([process.find("tail", "It is part of coreutils."), "-n", "0", "-F", paths.console_log]):
+    with process.beside([tail.program(), "-n", "0", "-F", paths.console_log]):
         yield
 
 
