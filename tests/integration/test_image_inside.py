@@ -18,8 +18,8 @@ from guest_userland import Userland, unpack
 from snowshed import paths
 from snowshed.config import Host
 from snowshed.errors import GuestError, UserError
+from snowshed.guest.disk import FORGET_WORKSHOP, WORKSHOP
 from snowshed.images import apt, debian, manifest, store, upkeep
-from snowshed.images.inside import luggage
 from snowshed.images.inside.host import Inside
 from snowshed.model.machine import Arch
 
@@ -40,7 +40,7 @@ class Made:
         self.here = debian.build(self.arch).image
         self.mirror = apt.host_mirror()
         self.guest = Userland(self.here, folder)
-        self.workshop = self.guest.home / Path(luggage.home()).name
+        self.workshop = self.guest.home / Path(WORKSHOP).name
         self.inside = Inside("one", self.arch, self.guest.ssh)
         self.stages: list[str] = []
 
@@ -58,6 +58,11 @@ class Made:
                     shutil.copy(file, archives)
         for path in (self.workshop, *self.workshop.rglob("*")):
             os.chown(path, 1000, 1000)
+
+    def collect(self) -> None:
+        """What `gc` does about it, in the guest's own shell."""
+        script = f"{FORGET_WORKSHOP}\nforget_workshop {WORKSHOP}"
+        subprocess.run([*self.guest.ssh, script], stdin=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture
@@ -131,7 +136,11 @@ def test_what_stands_in_the_way_is_said(made: Made) -> None:
     (made.workshop / "lock").symlink_to(str(other.pid))
     with pytest.raises(GuestError, match="The builder one is making another image just now"):
         made.inside.look(made.arch)
+    made.collect()
+    assert left(made) == ["cache", "lock"]
     other.communicate(b"")
+    made.collect()
+    assert list(made.guest.home.iterdir()) == []
 
     (made.guest.tree / "usr/bin/apt-get").unlink()
     with pytest.raises(UserError, match="there is no apt in the image that it runs from"):

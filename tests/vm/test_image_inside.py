@@ -43,3 +43,5 @@ def test_a_host_without_apt_asks_debian_through_its_builder(place: RealPlace, tm
     place.ok(*words)
     assert answer(tmp_path / "cache") == answer(Path(place.environment["XDG_CACHE_HOME"]))
     assert place.ok("ssh", "ls", "/data/home/image-workshop").out.split() == ["cache", "tree"]
+    place.ok("gc")
+    assert place.ok("ssh", "ls", "/data/home").out == ""

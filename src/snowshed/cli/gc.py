@@ -19,6 +19,8 @@ COLLECT_SILENCE = 3600.0
 def command(invocation: Invocation) -> int:
     """Collect garbage in the guest's store and give freed space back to the host. A builder that sleeps wakes.
 
+    The tools and packages that images leave which are made in it go as well; the next one brings them back.
+
     \b
     snowshed gc
     snowshed gc -b arm --quiet

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ..drivers.base import Exit, Pausable, Suspendable, Vm
 from ..errors import Bug, GuestError, SnowshedError
+from ..guest import disk
 from ..guest.agent import Agent
 from ..guest.contract import contract
 from ..guest.look import SCRIPT, Look, parse
@@ -29,33 +30,6 @@ _COUNT_BUILDS = (
 )
 """Counts the processes of Nix's build users, who have the ids 30001 to 31000 in both guests."""
 
-_PATH = "PATH=$PATH:/usr/bin:/usr/sbin:/run/current-system/sw/bin; "
-_DISK_USE = f"stat -f -c '%b %f %S' {contract().data_dir}"
-"""Blocks of the file system, those that are free, and the bytes of one."""
-
-_MARK_DISK = f"""
-{_PATH}
-while read -r device place _; do [ "$place" != {contract().data_dir} ] || break; done </proc/mounts
-printf '%s\\n' "$1" | dd of="$device" conv=notrunc,fsync
-"""
-
-_DISK_FREE = f"stat -f -c '%a %S' {contract().data_dir}"
-"""Blocks that builds can still take of the file system, and the bytes of one."""
-
-_COLLECT = f"""
-{_PATH}
-export NIX_REMOTE='unix:///nix/var/nix/daemon-socket/socket?root={contract().data_dir}'
-nix-store --gc "$@" 2>&1 && sync && fstrim {contract().data_dir}
-"""
-
-_UNLESS_BUSY = """
-tries=20
-while [ "$(grep -slx nix-daemon /proc/[0-9]*/comm | wc -l)" -gt 1 ]; do
-    [ $((tries -= 1)) -gt 0 ] || exit 0
-    sleep 0.1
-done
-"""
-"""Goes on when Nix's daemon has no client: each has a process of its own there, and needs a moment to end."""
 DROP_CACHE = """
 cache() {
     while read -r name size _; do
@@ -215,22 +189,21 @@ class LiveGuest:
 
     async def disk_used(self) -> int:
         """Bytes of the data disk's file system that are taken."""
-        answer = await (await self.agent()).run(["/bin/sh", "-c", _PATH + _DISK_USE], seconds=10.0)
+        answer = await (await self.agent()).run(["/bin/sh", "-c", disk.USED], seconds=10.0)
         return used_of(answer)
 
     async def mark_disk(self, mark: str) -> None:
         """Write `mark`, a line, where the data disk has room for a boot loader."""
-        await (await self.agent()).run(["/bin/sh", "-c", _MARK_DISK, "sh", mark])
+        await (await self.agent()).run(["/bin/sh", "-c", disk.MARK, "sh", mark])
 
     async def disk_free(self) -> int:
         """Bytes of the data disk's file system that builds can still take."""
-        answer = await (await self.agent()).run(["/bin/sh", "-c", _PATH + _DISK_FREE], seconds=10.0)
+        answer = await (await self.agent()).run(["/bin/sh", "-c", disk.FREE], seconds=10.0)
         return free_of(answer)
 
     async def tidy(self) -> int:
         """Write everything out, give freed blocks back to the host, and say what `disk_used` says."""
-        script = f"{_PATH}sync; fstrim {contract().data_dir}; {_DISK_USE}"
-        return used_of(await (await self.agent()).run(["/bin/sh", "-c", script]))
+        return used_of(await (await self.agent()).run(["/bin/sh", "-c", disk.TIDY]))
 
     async def drop_cache(self) -> int:
         """Free the memory that holds nothing but copies of files; how many bytes that were."""
@@ -238,11 +211,11 @@ class LiveGuest:
 
     async def collect(self) -> str:
         """Delete what no build needs from the guest's store and give its blocks back; what Nix said of it."""
-        return await self._collect(_COLLECT) or "nothing was deleted"
+        return await self._collect(disk.COLLECT) or "nothing was deleted"
 
     async def collect_unless_busy(self, most: int) -> str:
         """Delete up to `most` bytes of garbage; what Nix said of it, empty where somebody else talks to it."""
-        return await self._collect(_UNLESS_BUSY + _COLLECT, "--max-freed", str(most))
+        return await self._collect(disk.COLLECT_UNLESS_BUSY, "--max-freed", str(most))
 
     async def _collect(self, script: str, *options: str) -> str:
         argv = ["/bin/sh", "-c", script, "sh", *options]

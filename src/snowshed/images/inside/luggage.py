@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...guest.contract import contract
+from ...guest.disk import WORKSHOP
 from ...model.machine import Arch
 from .. import apt
 from .order import Order
@@ -41,11 +41,6 @@ _SOURCE = Path(__file__).parents[2]
 _SCRIPTS = ("run", "work")
 
 
-def home(name: str = "image-workshop") -> str:
-    """The folder in the guest: on the data disk, in the home of the user that ssh comes in as."""
-    return f"{contract().data_dir}/home/{name}"
-
-
 def pack(order: Order, guest: Arch) -> bytes:
     """The archive for a guest of `guest`'s kind. Equal orders give equal archives."""
     output = io.BytesIO()
@@ -58,7 +53,7 @@ def pack(order: Order, guest: Arch) -> bytes:
 
 
 def _members(order: Order, guest: Arch) -> dict[str, bytes]:
-    root = f"{home()}/apt"
+    root = f"{WORKSHOP}/apt"
     texts = {
         "mirror": order.mirror,
         "suite": apt.DEFAULT_SUITE,
@@ -93,4 +88,4 @@ def _sources() -> list[Path]:
 def command(size: int) -> str:
     """What the guest's shell is to run: it takes the archive, `size` bytes, from its input, and begins."""
     receive = (_HERE / "receive").read_text()
-    return f"place={home()} size={size}\n{receive}"
+    return f"place={WORKSHOP} size={size}\n{receive}"
