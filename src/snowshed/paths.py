@@ -57,6 +57,12 @@ def cache_root() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache") / "snowshed"
 
 
+def serves_the_system() -> bool:
+    """Whether we are the account that runs the builders of the system: its home is where they are, and so its images
+    are theirs."""
+    return cache_root().is_relative_to(SYSTEM_STATE)
+
+
 def find_builder(name: str, state: Path | None = None, config: Path | None = None) -> BuilderPaths:
     """The builder that `name` means: the user's own, else the system's where there is one of that name."""
     own = BuilderPaths(name, state, config)

@@ -40,8 +40,8 @@ def said_commands(text: str) -> Iterator[list[str]]:
     for line in lines:
         for part in re.split(r"&&|\||;", line):
             words = re.split(r" #| {3}|>", part)[0].removeprefix("$ ").strip()
-            if re.match(r"(sudo )?snowshed [a-z-]", words) and not {"…", "["} & set(words):
-                yield shlex.split(words.removeprefix("sudo "))[1:]
+            if re.match(r"(sudo (-H -u snowshed )?)?snowshed [a-z-]", words) and not {"…", "["} & set(words):
+                yield shlex.split(words.removeprefix("sudo ").removeprefix("-H -u snowshed "))[1:]
 
 
 def parse(words: list[str]) -> None:

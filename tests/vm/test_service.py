@@ -123,6 +123,10 @@ async def used_by_others(guest: SystemdGuest) -> None:
     await guest.sh("groupadd --force sudo && usermod -aG sudo ada")
     assert (await guest.status(f"{ada} snowshed suspend"))[0] == 0
     assert (await report(guest))["state"] == "suspended"
+    assert "`sudo -H -u snowshed snowshed image list`" in (await guest.status(f"{ada} snowshed image list"))[1]
+    account = "runuser -u snowshed -- env HOME=/var/lib/snowshed"
+    assert (await guest.sh(f"{account} snowshed image list")).splitlines()[1].endswith(" default")
+    assert "is used by a builder" in (await guest.status(f"{account} snowshed image prune --yes"))[1]
     assert await answers(guest), "a connection wakes it"
 
 

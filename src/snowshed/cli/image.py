@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..images import store, upkeep
 from ..images.store import Image
 from ..units import counted, format_size
-from . import candidates, image_make
+from . import candidates, image_account, image_make
 from .options import Invocation, common, waiting
 from .progress import How, progress
 from .render import note, out, table
@@ -41,7 +41,7 @@ for _verb in (image_make.build, image_make.fetch, image_make.upgrade, image_make
 @common
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_images(as_json: bool) -> int:
-    """The images on this machine, the newest first.
+    """Your images, the newest first. Those of the system's builders belong to the account that runs these.
 
     \b
     snowshed image list
@@ -49,10 +49,12 @@ def list_images(as_json: bool) -> int:
     images = store.images()
     if as_json:
         out(json.dumps([_facts(image) for image in images], indent=2))
-    elif images:
+        return 0
+    if images:
         out(table([("NAME", "SYSTEM", "FROM", "KERNEL", "MADE", "SIZE", "USED BY"), *map(_row, images)]))
     else:
         note("There is no image yet; `snowshed image build` makes one, and so does `snowshed start`.")
+    image_account.note_others("list")
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from .. import paths
 from ..config import Host
 from ..errors import UserError
 from ..images import apt, importing, packed, released, store, upkeep
@@ -18,7 +19,7 @@ from ..images.store import Image
 from ..images.upkeep import Upgrade
 from ..model.machine import Arch, arch_of_system
 from ..units import counted, format_size
-from . import candidates, image_where
+from . import candidates, image_account, image_where
 from .options import F, Invocation, common, new_file, waiting
 from .progress import How, done, progress
 from .render import note, out
@@ -183,6 +184,8 @@ def upgrade(invocation: Invocation, system: str | None, suite: str, mirror: str,
     A builder takes the new image at its next start or restart. One that is suspended wakes with the image that it fell
     asleep with, and one with --image keeps that one. `status` and `doctor` remember the answer, with its date.
 
+    The system's builders take the images of the account that runs them; it is said at the end how these are upgraded.
+
     \b
     snowshed image upgrade --check                  what is newer?
     snowshed image upgrade && snowshed restart
@@ -194,6 +197,8 @@ def upgrade(invocation: Invocation, system: str | None, suite: str, mirror: str,
             ask = upkeep.look if check else upkeep.upgrade
             result = ask(arch, suite, mirror, shown.moved, maker=maker)
         _tell(result, invocation.how, check=check)
+    if invocation.how not in (How.QUIET, How.JSON):
+        image_account.note_others("upgrade --check" if check else "upgrade")
     return 0
 
 
@@ -222,7 +227,8 @@ def _summary(result: Upgrade, *, check: bool) -> str:
     if result.after is None:
         return f"Debian has newer packages than {name}: {what}. `snowshed image upgrade` makes a new image."
     users = store.builders_using(result.before)
-    later = f" {', '.join(users)} will run from it after `snowshed restart`." if users else ""
+    how = "the next start" if paths.serves_the_system() else "`snowshed restart`"
+    later = f" {', '.join(users)} will run from it after {how}." if users else ""
     return f"{result.after.name} takes the place of {name}; changed: {what}.{later}"
 
 

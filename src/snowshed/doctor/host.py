@@ -16,6 +16,7 @@ from ..errors import SnowshedError
 from ..images import freshness
 from ..model.machine import EfiBoot, LinuxBoot, MachineSpec
 from ..network import ports
+from ..service import installation
 from ..state import held
 from ..units import GIB, MIB, format_size
 from .check import Check, Level, Verdict, fine, note, wrong
@@ -154,6 +155,9 @@ def qemu(look: Look) -> Verdict:
 
 def image(look: Look) -> Verdict:
     """An image to boot from, or what makes one."""
+    if _has_images_elsewhere(look.case):
+        shows = installation.as_account("image list", look.case.platform)
+        return note("the newest of the account that runs the builders of the system", f"`{shows}` shows them.")
     found = look.fact("image", lambda: _image(look.case))
     if found["name"]:
         return _age(found)
@@ -163,6 +167,12 @@ def image(look: Look) -> Verdict:
             "Install them (Debian: `apt install apt erofs-utils debian-archive-keyring`), or give --image.",
         )
     return note("none yet; the first start makes one, in about ten seconds, from 150 MB of Debian packages")
+
+
+def _has_images_elsewhere(case: Case) -> bool:
+    """Whether it is a builder of the system that boots the newest image of the account that runs it."""
+    of_the_system = Path(case.state).is_relative_to(paths.SYSTEM_STATE)
+    return of_the_system and case.config is not None and not (case.config.image or case.config.kernel)
 
 
 def _age(found: dict[str, Any]) -> Verdict:

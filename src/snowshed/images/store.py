@@ -202,13 +202,12 @@ def is_held(image: Image) -> bool:
 
 
 def builders_using(image: Image) -> list[str]:
-    """The names of this user's builders whose last start was from `image`, or whose disk is a copy of it."""
-    users = []
-    for name in state.builders(paths.state_root()):
-        builder = paths.BuilderPaths(name)
-        if image.name in (_last_image(builder.last_config), own_disk.origin_of(builder)):
-            users.append(name)
-    return users
+    """The names of this user's builders whose last start was from `image`, or whose disk is a copy of it. The builders
+    of the system are their account's."""
+    builders = [paths.BuilderPaths(name) for name in state.builders(paths.state_root())]
+    if paths.serves_the_system():
+        builders += [paths.BuilderPaths(name, paths.SYSTEM_STATE / name) for name in state.builders(paths.SYSTEM_STATE)]
+    return [b.name for b in builders if image.name in (_last_image(b.last_config), own_disk.origin_of(b))]
 
 
 def _last_image(config: Path) -> str:

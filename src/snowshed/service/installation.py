@@ -35,6 +35,11 @@ class Host:
         return self.platform == "darwin"
 
 
+def as_account(words: str, platform: str) -> str:
+    """The line for a shell that runs ``snowshed WORDS`` as the account of the system's builders."""
+    return f"sudo -H -u {ACCOUNTS.get(platform, ACCOUNTS['linux'])} snowshed {words}"
+
+
 def install(service: Description, host: Host, configuration: str) -> list[Step]:
     """The steps that install `service`; `configuration` is written where there is none yet."""
     steps: list[Step] = []

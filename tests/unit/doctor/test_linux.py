@@ -118,6 +118,17 @@ def test_the_age_of_the_image(about: dict[str, Any], level: Level, says: str) ->
     assert says in found.detail
 
 
+@pytest.mark.parametrize(
+    ("state", "image", "elsewhere"),
+    [("/var/lib/snowshed/one", "", True), ("/var/lib/snowshed/one", "/nix/store/i", False), ("/home/a/one", "", False)],
+)
+def test_the_image_of_a_builder_of_the_system(state: str, image: str, elsewhere: bool) -> None:
+    case = {"state": state, "config": {"system": "x86_64-linux", "image": image}}
+    found = findings(case=case, facts={"image": {"name": "x86_64-1", "missing": []}})["image"]
+    assert ("the account that runs the builders of the system" in found.detail) is elsewhere
+    assert ("`sudo -H -u snowshed snowshed image list`" in found.hint) is elsewhere
+
+
 ILLNESSES: dict[str, tuple[dict[str, Any], str, Level, str]] = {
     "no user namespaces on Ubuntu": (
         {

@@ -59,6 +59,19 @@ def test_one_that_a_builder_was_last_started_from(image: store.Image) -> None:
     assert upkeep.unused(store.images()) == []
 
 
+def test_the_builders_of_the_system_use_the_images_of_their_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "SYSTEM_STATE", tmp_path / "system")
+    (tmp_path / "system/one").mkdir(parents=True)
+    for cache, users in (("cache", []), ("system/.cache", ["one"])):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        image = store.load(put_image(paths.images_root(), Arch.X86_64))
+        assert image is not None
+        (tmp_path / "system/one/config.json").write_text(json.dumps({"image": str(image.path)}))
+        assert store.builders_using(image) == users
+
+
 def test_one_that_somebody_runs_from_wherever_their_state_lies(image: store.Image) -> None:
     descriptor = store.hold(image.path)
     try:
