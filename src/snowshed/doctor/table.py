@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import builder, host, linux, mac_network, mac_rights, nix
+from . import builder, host, linux, mac_network, mac_rights, machine, nix
 from .check import Table
 
 TABLE: Table = (
-    ("host", (*host.CHECKS, *linux.CHECKS, *mac_rights.CHECKS)),
+    ("host", (*machine.CHECKS, *host.CHECKS, *linux.CHECKS, *mac_rights.CHECKS)),
     ("network", mac_network.CHECKS),
     ("Nix", nix.CHECKS),
     ("builder", builder.CHECKS),
