@@ -17,6 +17,9 @@ from snowshed.guest.agent import Agent, GuestMemory, parse_meminfo
 
 Answer = Callable[[dict[str, Any]], Any]
 
+PATIENCE = 60.0
+"""Seconds after which what a test waits for will not come any more."""
+
 
 class FakeAgent:
     """Answers requests by `answers`; ``None`` is silence, an exception an error of the agent's."""
@@ -62,7 +65,7 @@ async def agent_with(stale: bytes = b"", **answers: Answer) -> AsyncIterator[tup
     theirs.setblocking(False)
     theirs.sendall(stale)
     fake = FakeAgent(theirs, **answers)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(fake.serve(), name="fake agent")
         agent = await Agent.connect(ours)
         try:
@@ -161,16 +164,32 @@ async def test_a_program_that_does_not_end_is_given_up() -> None:
         await agent.ping()
 
 
-async def test_a_shutdown_that_works_has_no_answer_and_one_that_is_refused_has() -> None:
+async def test_a_shutdown_that_works_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with agent_with(guest_shutdown=lambda _: None) as (agent, fake):
+        asked = asyncio.create_task(agent.shutdown(seconds=5.0))
+        while not fake.requests:
+            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 5.0)
+        await asked
+    assert fake.requests == [{"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}}]
+
+
+async def test_a_guest_that_goes_at_once_has_been_shut_down() -> None:
+    async with agent_with() as (agent, fake):
+        fake.answers["guest_shutdown"] = lambda _: fake.writer.close()
+        await agent.shutdown(seconds=PATIENCE)
+        assert fake.requests[-1]["execute"] == "guest-shutdown"
+
+
+async def test_a_shutdown_that_is_refused_is_an_error() -> None:
     def refuse(_: dict[str, Any]) -> None:
         raise GuestError("not today")
 
-    async with agent_with(guest_shutdown=lambda _: None) as (agent, fake):
-        await agent.shutdown(seconds=0.01)
-        assert fake.requests[-1]["arguments"] == {"mode": "powerdown"}
-        fake.answers["guest_shutdown"] = refuse
+    async with agent_with(guest_shutdown=refuse) as (agent, _):
         with pytest.raises(GuestError, match="not today"):
-            await agent.shutdown()
+            await agent.shutdown(seconds=PATIENCE)
 
 
 async def test_nobody_there_is_an_error_and_the_socket_is_closed() -> None:
