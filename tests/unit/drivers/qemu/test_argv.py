@@ -109,6 +109,7 @@ def test_what_only_emulation_may_leave_out_is_left_out_only_there(
     words = kernel_command_line(spec, spec.boot, engine(accelerator)).split()
     assert ("mitigations=off" in words) == (accelerator is Accelerator.TCG)
     assert ("tsc=reliable" in words) == (accelerator is Accelerator.TCG and arch is Arch.X86_64)
+    assert ("arm64.nopauth" in words) == (accelerator is Accelerator.TCG and arch is Arch.AARCH64)
     assert "panic=-1" in words
 
 
