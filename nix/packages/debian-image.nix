@@ -1,5 +1,6 @@
 # The Debian guest image for `system`, made on any host, a Mac included, from packages of the Debian archive alone: no
-# Linux builder and no binary cache is needed. scripts/pin-debian writes the lists.
+# Linux builder and no binary cache is needed. With `efi` it is a disk that UEFI firmware boots. scripts/pin-debian
+# writes the lists.
 {
   lib,
   dpkg,
@@ -8,6 +9,7 @@
   runCommand,
   snowshed,
   system,
+  efi ? false,
 }:
 let
   list = ../debian + "/${system}.json";
@@ -21,14 +23,14 @@ let
       inherit (package) sha256;
     };
 in
-runCommand "snowshed-image-${system}"
+runCommand "snowshed-image-${lib.optionalString efi "efi-"}${system}"
   {
     nativeBuildInputs = [
       dpkg
       erofs-utils
       snowshed.environment
     ];
-    packages = map fetch pins.packages;
+    packages = map fetch (pins.packages ++ lib.optional efi pins.stub);
     passthru = { inherit pins; };
     meta = {
       description = "Guest of snowshed, made of Debian ${pins.suite} packages";
@@ -36,5 +38,5 @@ runCommand "snowshed-image-${system}"
     };
   }
   ''
-    python3 -m snowshed.images.pinned ${list} $out $packages
+    python3 -m snowshed.images.pinned ${lib.optionalString efi "--efi "}${list} $out $packages
   ''

@@ -9,11 +9,14 @@
   python3,
   runCommand,
   apt,
+  bash,
   dpkg,
   erofs-utils,
   kmod,
   openssh,
   qemu,
+  util-linux,
+  virtiofsd,
   withQemu ? stdenv.hostPlatform.isLinux,
 }:
 let
@@ -46,13 +49,23 @@ let
     apt
     dpkg
     kmod
+    # For shared directories, which a unit of NixOS has none of on its path: unshare, mount, setpriv; sh; and who
+    # serves them.
+    bash
+    util-linux
+    virtiofsd
   ];
 in
 runCommand "snowshed-${library.version}"
   {
     nativeBuildInputs = [ makeBinaryWrapper ];
     passthru = {
-      inherit environment library vzPython;
+      inherit
+        environment
+        library
+        programs
+        vzPython
+        ;
       inherit (library) version;
     };
     meta = {

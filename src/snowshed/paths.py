@@ -3,7 +3,8 @@
 State lies in ``~/.local/share/snowshed/<builder>`` (``$XDG_DATA_HOME`` is honoured), or wherever ``--state-dir`` or
 ``SNOWSHED_STATE_DIR`` says; configuration in ``~/.config/snowshed/<builder>.toml``; images in
 ``~/.cache/snowshed/images``. System builders, which are services of their own account, live in
-``/var/lib/snowshed/<builder>`` and are configured in ``/etc/snowshed``; everybody may ask how they are.
+``/var/lib/snowshed/<builder>``, or where ``/etc/snowshed/<builder>.state`` says (the Nix modules' working directory),
+and are configured in ``/etc/snowshed``; everybody may ask how they are.
 
 The address of a unix socket holds at most 103 bytes on macOS and 107 on Linux. Where the state directory's path is
 too long for that, sockets go to a short directory under ``$XDG_RUNTIME_DIR`` or ``/tmp`` whose name is derived from
@@ -66,11 +67,24 @@ def serves_the_system() -> bool:
 def find_builder(name: str, state: Path | None = None, config: Path | None = None) -> BuilderPaths:
     """The builder that `name` means: the user's own, else the system's where there is one of that name."""
     own = BuilderPaths(name, state, config)
-    if state is None and not own.state.exists():
-        for file in (SYSTEM_CONFIG / f"{name}.json", SYSTEM_CONFIG / f"{name}.toml"):
-            if file.exists():
-                return BuilderPaths(name, SYSTEM_STATE / name, config or file)
+    if state is None and not own.state.exists() and (file := system_config(name)) is not None:
+        return BuilderPaths(name, system_state(name), config or file)
     return own
+
+
+def system_config(name: str) -> Path | None:
+    """The configuration of the system's builder `name`: the Nix modules', or that of `snowshed service install`."""
+    files = [SYSTEM_CONFIG / f"{name}.{ending}" for ending in ("json", "toml")]
+    return next((file for file in files if file.exists()), None)
+
+
+def system_state(name: str) -> Path:
+    """The state directory of the system's builder `name`."""
+    try:
+        said = (SYSTEM_CONFIG / f"{name}.state").read_text().strip()
+    except OSError:
+        said = ""
+    return Path(said) if said.startswith("/") else SYSTEM_STATE / name
 
 
 def system_builders() -> list[str]:
@@ -80,7 +94,7 @@ def system_builders() -> list[str]:
 
 
 class BuilderPaths:
-    """The files of one builder. Nothing here touches the file system."""
+    """The files of one builder. Nothing here touches the file system; `is_system` may read a file."""
 
     def __init__(self, name: str, state: Path | None = None, config: Path | None = None) -> None:
         self.name = check_name(name)
@@ -90,7 +104,7 @@ class BuilderPaths:
     @property
     def is_system(self) -> bool:
         """Whether this is a builder of the system: everybody may ask for its state."""
-        return self.state.is_relative_to(SYSTEM_STATE)
+        return self.state.is_relative_to(SYSTEM_STATE) or self.state == system_state(self.name)
 
     @property
     def runtime(self) -> Path:

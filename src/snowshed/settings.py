@@ -178,6 +178,11 @@ class BuilderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return arch_of_system(self.system)
 
     @property
+    def shares_store(self) -> bool:
+        """Whether the guest sees the host's store: to boot from it, or because it was asked for."""
+        return self.share_nix_store or bool(self.system_path)
+
+    @property
     def systems(self) -> tuple[str, ...]:
         """What the builder is to build for: its own system first, then those that its guest is to emulate."""
         return promised(self.system, self.nix.emulate, rosetta=self.rosetta)

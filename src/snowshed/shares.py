@@ -15,6 +15,8 @@ from .guest.contract import contract
 from .settings import ShareConfig
 
 LONGEST_NAME = 35
+NIX_STORE = Path("/nix/store")
+"""The host's, which a guest may see and never write."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
 
 

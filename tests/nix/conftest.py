@@ -52,22 +52,31 @@ def evaluate() -> Callable[..., Any]:
     """Evaluate ``tests/nix/<file>`` against today's nixpkgs, and return its value, or with `fails` what Nix says.
 
     ``SNOWSHED_NIXPKGS`` and, for macOS, ``SNOWSHED_NIX_DARWIN`` name the source trees; ``SNOWSHED_NIX_INSTANTIATE``
-    is the command where that on the PATH is too old for them. Each file is evaluated once.
+    is the command where that on the PATH is too old for them. `given` are further arguments of the file. Each attribute
+    is evaluated once.
     """
     nixpkgs = _folder("SNOWSHED_NIXPKGS")
     command = os.environ.get("SNOWSHED_NIX_INSTANTIATE", "nix-instantiate")
     known: dict[tuple[str, str], Any] = {}
 
-    def value(file: str, attribute: str = "", *, darwin: bool = False, fails: bool = False) -> Any:
+    def value(
+        file: str,
+        attribute: str = "",
+        *,
+        darwin: bool = False,
+        fails: bool = False,
+        given: dict[str, str] | None = None,
+    ) -> Any:
         if (file, attribute) not in known:
-            known[file, attribute] = _value(file, attribute, darwin, fails)
+            known[file, attribute] = _value(file, attribute, darwin, fails, given or {})
         return known[file, attribute]
 
-    def _value(file: str, attribute: str, darwin: bool, fails: bool) -> Any:
+    def _value(file: str, attribute: str, darwin: bool, fails: bool, given: dict[str, str]) -> Any:
         words = ["--eval", "--strict", "--json", "--readonly-mode", str(HERE / file)]
         words += ["--arg", "nixpkgs", str(nixpkgs)]
         words += ["-A", attribute] if attribute else []
         words += ["--arg", "nix-darwin", str(_folder("SNOWSHED_NIX_DARWIN"))] if darwin else []
+        words += [word for name, expression in given.items() for word in ("--arg", name, expression)]
         done = _instantiate(command, words)
         if fails:
             assert done.returncode != 0, f"{file} was to fail, and evaluated"

@@ -1,22 +1,8 @@
 # Evaluated by test_darwin.py: configurations for nix-darwin, and what became of them.
 { nixpkgs, nix-darwin }:
 let
-  lib = import (nixpkgs + "/lib");
+  inherit (import ./mac.nix { inherit nixpkgs nix-darwin; }) lib module system;
 
-  system =
-    modules:
-    (import (nix-darwin + "/eval-config.nix") {
-      inherit lib;
-      modules = modules ++ [
-        {
-          nixpkgs.source = nixpkgs;
-          nixpkgs.system = lib.mkDefault "aarch64-darwin";
-          system.stateVersion = 6;
-        }
-      ];
-    }).config;
-
-  module = ../../nix/modules/darwin;
   virby = ../../nix/modules/compat/virby.nix;
   darwin-vz = ../../nix/modules/compat/darwin-vz.nix;
 
@@ -54,9 +40,6 @@ let
       inherit (c.nix.settings) builders builders-use-substitutes build-poll-interval;
     };
   };
-
-  failing = modules: lib.filter (a: !a.assertion) (system ([ module ] ++ modules)).assertions;
-  messages = modules: map (a: a.message) (failing ([ { services.snowshed.enable = true; } ] ++ modules));
 in
 {
   plain = seen (system [
@@ -172,6 +155,44 @@ in
     }
   ]);
 
+  # What a driver's daemon finds on its path, and what its guest boots.
+  drivers =
+    let
+      c = system [
+        module
+        {
+          services.snowshed = {
+            enable = true;
+            driver = "vfkit";
+            builders.krun = {
+              driver = "krunkit";
+              port = 31223;
+            };
+            builders.intel = {
+              system = "x86_64-linux";
+              port = 31224;
+            };
+            builders.own.port = 31225;
+          };
+        }
+      ];
+    in
+    {
+      toplevel = c.system.build.toplevel.drvPath;
+      paths = lib.mapAttrs (
+        name: _: c.launchd.daemons."snowshed-${name}".serviceConfig.EnvironmentVariables.PATH
+      ) c.services.snowshed.described;
+      images = lib.mapAttrs (_: b: b.settings.image) c.services.snowshed.described;
+    };
+
+  # Where the command finds a builder in a predecessor's directory.
+  elsewhere = lib.mapAttrs (_: file: file.text) (
+    lib.filterAttrs (name: _: lib.hasSuffix ".state" name) (system [
+      virby
+      { services.virby.enable = true; }
+    ]).environment.etc
+  );
+
   linuxBuilder =
     let
       c = config: system [
@@ -205,65 +226,4 @@ in
       });
       more = shown (c { environment.variables.SNOW = "deep"; });
     };
-
-  failures = {
-    port = messages [ { services.snowshed.builders.b.port = 31222; } ];
-    neighbour = messages [
-      {
-        nix.linux-builder.enable = true;
-        services.snowshed.port = 31022;
-        services.snowshed.hostName = "linux-builder";
-      }
-    ];
-    rosettaOnIntel = messages [
-      {
-        nixpkgs.system = "x86_64-darwin";
-        services.snowshed.rosetta = true;
-      }
-    ];
-    kernelAlone = messages [ { services.snowshed.kernelPath = "/nix/store/kernel/Image"; } ];
-    kvm = messages [ { services.snowshed.accelerator = "kvm"; } ];
-    krunkit = messages [
-      {
-        services.snowshed.driver = "krunkit";
-        services.snowshed.rosetta = true;
-        services.snowshed.idleAction = "suspend";
-      }
-    ];
-    sizes = messages [
-      {
-        services.snowshed.memory = "lots";
-        services.snowshed.diskSize = "-1G";
-      }
-    ];
-    name = messages [ { services.snowshed.builders."Big One".port = 31223; } ];
-    share = messages [ { services.snowshed.sharedDirectories.rosetta = "relative"; } ];
-    directory = messages [ { services.snowshed.workingDirectory = "/var"; } ];
-    none = messages [ { services.snowshed.builders.default.enable = false; } ];
-    uid = messages [ { services.snowshed.uid = 350; } ];
-    undistributed = messages [ { nix.distributedBuilds = false; } ];
-  };
-
-  warned = {
-    krunkit =
-      (system [
-        module
-        {
-          services.snowshed = {
-            enable = true;
-            driver = "krunkit";
-            onDemand.enable = true;
-            maxJobs = 1;
-          };
-        }
-      ]).warnings;
-    neighbour =
-      (system [
-        module
-        {
-          services.snowshed.enable = true;
-          nix.linux-builder.enable = true;
-        }
-      ]).warnings;
-  };
 }

@@ -16,7 +16,8 @@ from snowshed.config import Host
 from snowshed.guest.contract import contract
 from snowshed.model.machine import Arch
 from snowshed.nix.registration import Plan
-from snowshed.units import GIB
+from snowshed.settings import TABLES
+from snowshed.units import GIB, UnitError, parse_memory, parse_size
 
 ROOT = Path(__file__).parents[2]
 NIX = ROOT / "nix"
@@ -53,6 +54,30 @@ def test_files_are_short_and_say_what_they_are(file: Path) -> None:
 def test_the_guest_modules_read_the_contract_that_python_reads(any_nix: Nix) -> None:
     text = any_nix(["--eval", "--strict", "--json", str(NIX / "contract.nix")])
     assert json.loads(text) == json.loads(msgspec.json.encode(contract()))
+
+
+def test_the_modules_know_the_settings_that_there_are(any_nix: Nix) -> None:
+    text = any_nix(["--eval", "--strict", "--json", str(NIX / "modules/shared/known-settings.nix")])
+    tables = {name: table for name, table in TABLES.items() if name != "shares.*"}
+    assert json.loads(text) == {name: sorted(table.__struct_fields__) for name, table in tables.items()}
+
+
+@pytest.mark.parametrize(
+    "size", ["8192", 8192, "6GiB", "100G", "1t", "512 M", "1024k", "007G", "lots", "-1G", "0", "5GB", "", "1.5G"]
+)
+def test_the_modules_read_sizes_as_the_command_does(any_nix: Nix, size: str | int) -> None:
+    def ours(parse: Callable[[str | int], int]) -> int | None:
+        try:
+            return parse(size)
+        except UnitError:
+            return None
+
+    of = "f: let bytes = f SIZE; in if bytes == null then null else builtins.ceil bytes".replace(
+        "SIZE", json.dumps(size)
+    )
+    expression = f"with import {NIX / 'modules/shared/sizes.nix'}; map ({of}) [ memory disk ]"
+    found = json.loads(any_nix(["--eval", "--strict", "--json", "--expr", expression]))
+    assert found == [ours(parse_memory), ours(parse_size)]
 
 
 def test_no_tag_serial_or_port_is_written_twice() -> None:

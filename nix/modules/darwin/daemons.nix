@@ -22,7 +22,7 @@ let
       krunkit = [ pkgs.krunkit ];
       qemu = [ pkgs.qemu ];
     }
-    .${builder.driver} or [ ];
+    .${builder.engine} or [ ];
 
   daemon = name: builder: {
     name = "snowshed-${name}";

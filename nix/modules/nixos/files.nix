@@ -1,14 +1,15 @@
-# How ssh reaches each builder, and where `snowshed` finds those of the system.
+# How ssh reaches each builder.
 { config, lib, ... }:
 let
   cfg = config.services.snowshed;
 in
 {
   config = lib.mkIf cfg.enable {
-    programs.ssh.extraConfig = lib.concatMapStrings (builder: builder.sshConfig) (lib.attrValues cfg.described);
-    environment.etc = lib.mapAttrs' (
-      name: builder: lib.nameValuePair "snowshed/${name}.json" { source = builder.settingsFile; }
-    ) cfg.described;
+    # Before what others say, since ssh takes the first word on anything; and what they say without a host is said of
+    # all.
+    programs.ssh.extraConfig = lib.mkBefore (
+      lib.concatMapStrings (builder: builder.sshConfig) (lib.attrValues cfg.described) + "Host *\n"
+    );
     environment.systemPackages = [ cfg.package ];
   };
 }

@@ -1,9 +1,15 @@
 # What a builder's unit may do: run a hypervisor on its own files, reach the network, and nothing else.
 #
 # Left open on purpose: memory that is written and executed (QEMU without KVM translates instructions), and, with
-# shared directories, the namespaces in which virtiofsd locks itself up.
+# shared directories or a guest that boots from the host's store, the namespaces in which virtiofsd locks itself up.
 { lib }:
-builder: {
+builder:
+let
+  inherit (builder) settings;
+  shares = lib.attrValues (settings.shares or { });
+  sharing = shares != [ ] || settings ? system_path || settings.share_nix_store or false;
+in
+{
   CapabilityBoundingSet = "";
   AmbientCapabilities = "";
   DevicePolicy = "closed";
@@ -17,20 +23,20 @@ builder: {
   NoNewPrivileges = true;
   PrivateMounts = true;
   PrivateTmp = true;
-  ProcSubset = "all";
   ProtectClock = true;
   ProtectControlGroups = true;
-  ProtectHome = if builder.sharedDirectories == { } then true else "read-only";
+  ProtectHome = if sharing then "read-only" else true;
   ProtectHostname = true;
   ProtectKernelLogs = true;
   ProtectKernelModules = true;
   ProtectKernelTunables = true;
   ProtectProc = "invisible";
   ProtectSystem = "strict";
+  # A directory that is not there is the supervisor's to complain of, by name.
   ReadWritePaths = [
     builder.state
   ]
-  ++ map (share: share.path) (lib.filter (share: !share.readOnly) (lib.attrValues builder.sharedDirectories));
+  ++ map (share: "-${share.path}") (lib.filter (share: !(share.read_only or true)) shares);
   RemoveIPC = true;
   RestrictAddressFamilies = [
     "AF_INET"
@@ -39,7 +45,7 @@ builder: {
     "AF_UNIX"
     "AF_VSOCK"
   ];
-  RestrictNamespaces = if builder.sharedDirectories == { } then true else "user mnt pid net";
+  RestrictNamespaces = if sharing then "user mnt pid net" else true;
   RestrictRealtime = true;
   RestrictSUIDSGID = true;
   SystemCallArchitectures = "native";
@@ -52,7 +58,7 @@ builder: {
     "capset"
     "seccomp"
   ]
-  ++ lib.optionals (builder.sharedDirectories != { }) [
+  ++ lib.optionals sharing [
     "@mount"
     "setgroups"
     "setresgid"

@@ -21,6 +21,8 @@ in
     services.snowshed-registration = {
       description = "Make Linux builders known to Nix";
       wantedBy = [ "multi-user.target" ];
+      # As often as a builder starts.
+      startLimitIntervalSec = 0;
       environment.HOME = cfg.workingDirectory;
       serviceConfig = {
         # Nothing waits for it: it may itself wait for a guest that starts.

@@ -1,8 +1,23 @@
 # systemd: a socket for every builder, which systemd holds, and the service behind it.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  utils,
+  ...
+}:
 let
   cfg = config.services.snowshed;
   hardening = import ./hardening.nix { inherit lib; };
+  sizes = import ../shared/sizes.nix;
+
+  # What the hypervisor may take of the host: the guest's memory, at most 8 GiB where nobody said, and a quarter or a
+  # gigabyte more for itself. An emulator translates code into memory of its own.
+  mostMemory =
+    builder:
+    let
+      guest = sizes.memory (builder.settings.memory or "8G");
+    in
+    builtins.ceil (guest + lib.max sizes.gib (guest / 4));
 
   socket = name: builder: {
     name = "snowshed-${name}";
@@ -31,7 +46,8 @@ let
       wantedBy = lib.optional (!builder.onDemand.enable) "multi-user.target";
       environment.HOME = builder.state;
       serviceConfig = hardening builder // {
-        ExecStart = lib.escapeShellArgs [
+        Type = "exec";
+        ExecStart = utils.escapeSystemdExecArgs [
           "${cfg.package}/bin/snowshed"
           "run"
           "-b"
@@ -47,6 +63,11 @@ let
         # The supervisor alone is told to end; it ends the rest in order.
         KillMode = "mixed";
         TimeoutStopSec = builder.stopPatience;
+        # Every connection takes two descriptors, and virtiofsd one for every file that the guest knows.
+        LimitNOFILE = 16384;
+        # A guest that takes too much is ended alone, and the supervisor says so.
+        MemoryMax = toString (mostMemory builder);
+        OOMPolicy = "continue";
         Restart = "on-failure";
         RestartSec = 5;
       };

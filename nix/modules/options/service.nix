@@ -66,7 +66,7 @@ in
   debug = mkOption {
     type = types.bool;
     default = false;
-    description = "Whether the service logs everything that it does, and the guest's console.";
+    description = "The same as `verbose`: snowshed's own log holds everything in any case.";
   };
 
   settings = mkOption {
@@ -76,6 +76,9 @@ in
       stop_grace = 60;
       watchdog.action = "restart";
     };
-    description = "More options of `snowshed config schema`, by their names there. They win over the ones here.";
+    description = ''
+      More settings of `snowshed config schema`, by their names there, above all those that have no option here. They
+      win over the options.
+    '';
   };
 }

@@ -16,6 +16,12 @@ let
     modules = [ builder.extraConfig ];
   };
 
+  image = pkgs.callPackage ../../packages/debian-image.nix {
+    inherit snowshed system;
+    # krunkit starts no kernel itself.
+    efi = builder.driver == "krunkit";
+  };
+
   files = guest.config.system.boot.loader;
   build = guest.config.system.build;
 in
@@ -34,4 +40,4 @@ else if builder.kernelPath != null then
 else if builder.image != null then
   { inherit (builder) image; }
 else
-  { image = "${pkgs.callPackage ../../packages/debian-image.nix { inherit snowshed system; }}"; }
+  { image = "${image}"; }

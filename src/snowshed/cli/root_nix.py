@@ -15,7 +15,7 @@ from ..nix import install, installed
 from ..nix.install import Edit, Layout, Order
 from ..nix.installed import Flavour
 from ..nix.machines import Machine
-from ..paths import SYSTEM_STATE, BuilderPaths
+from ..paths import BuilderPaths
 from ..ssh.config import alias
 from .options import Invocation
 from .remember import implied
@@ -64,7 +64,7 @@ def configuration(invocation: Invocation, paths: BuilderPaths) -> BuilderConfig:
 def require_trust(paths: BuilderPaths, *, trusted: bool) -> None:
     """Raise `UserError` for another user's builder, unless the caller says that this user is trusted."""
     owner = owner_of(paths)
-    if owner in (None, 0) or trusted or paths.state.is_relative_to(SYSTEM_STATE):
+    if owner in (None, 0) or trusted or paths.is_system:
         return
     try:
         name = pwd.getpwuid(owner or 0).pw_name

@@ -22,6 +22,7 @@ from ..paths import (
     config_root,
     state_root,
     system_builders,
+    system_config,
 )
 from ..service import installation, launchd, systemd
 from ..service.description import Description, describe
@@ -149,9 +150,7 @@ def _asked_for(invocation: Invocation, options: dict[str, Any]) -> tuple[Builder
 
 def _port(paths: BuilderPaths) -> int:
     """A port that no other builder has, of this user or of the system."""
-    taken = {
-        load(SYSTEM_CONFIG / f"{name}.toml", {}, Host.this()).port for name in system_builders() if name != paths.name
-    }
+    taken = {load(system_config(name), {}, Host.this()).port for name in system_builders() if name != paths.name}
     first = implied(paths, {}).get("port") or free_port(paths.name)
     return next(port for port in range(int(str(first)), 65536) if port not in taken)
 

@@ -31,7 +31,7 @@ def user_namespaces(look: Look) -> Verdict:
 
 def virtiofsd(look: Look) -> Verdict:
     config = look.case.config
-    wanted = config is not None and bool(config.shares or config.share_nix_store or config.system_path)
+    wanted = config is not None and (bool(config.shares) or config.shares_store)
     for program in VIRTIOFSD:
         output = look.run(program, "--version")
         if output.status != 127:

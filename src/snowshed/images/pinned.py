@@ -1,9 +1,10 @@
 """The Debian guest image from packages that are there already: what the Nix package of it runs, also on a Mac.
 
-    python -m snowshed.images.pinned LIST FOLDER PACKAGE.deb...
+    python -m snowshed.images.pinned [--efi] LIST FOLDER PACKAGE.deb...
 
 LIST is a JSON file that `pin` wrote: the packages that the recipe resolved to, with their hashes, and where in a
-Debian archive each lies. The package files are given in that order; FOLDER is made, and holds the image then.
+Debian archive each lies. The package files are given in that order; FOLDER is made, and holds the image then. With
+--efi it is a disk that UEFI firmware boots, and the package of the stub comes last.
 """
 
 from __future__ import annotations
@@ -46,15 +47,20 @@ class Pins(msgspec.Struct, frozen=True):
     system: str
     suite: str
     packages: tuple[PinnedPackage, ...]
+    stub: PinnedPackage
+    """What else a disk for UEFI firmware is made of."""
+
+    def wanted(self, *, efi_disk: bool) -> tuple[PinnedPackage, ...]:
+        """The packages of the image, or with `efi_disk` of the disk, in the order of their files."""
+        return (*self.packages, self.stub) if efi_disk else self.packages
 
 
 def pin(arch: Arch, suite: str = DEFAULT_SUITE, mirror: str = "") -> Pins:
     """What the recipe resolves to on `mirror` now. Raises what `PrivateApt` raises."""
-    left_out = {*recipe().left_out, f"linux-image-cloud-{arch.debian}"}
     apt = PrivateApt(arch, suite, mirror, provided=recipe().provided)
     apt.update()
-    found = [p for p in apt.resolve(recipe().packages_for(arch)) if p.name not in left_out]
-    return Pins(arch.nix_system, suite, tuple(_pinned(p, apt.mirror) for p in found))
+    *packages, stub = (_pinned(package, apt.mirror) for package in debian.resolve(apt, efi_disk=True))
+    return Pins(arch.nix_system, suite, tuple(packages), stub)
 
 
 def _pinned(package: Package, mirror: str) -> PinnedPackage:
@@ -64,20 +70,21 @@ def _pinned(package: Package, mirror: str) -> PinnedPackage:
     return PinnedPackage(package.name, package.version, package.architecture, package.sha256, package.size, path)
 
 
-def check(pins: Pins, files: Sequence[Path]) -> None:
-    """Raise `UserError` unless `files` are the packages of `pins`, in their order."""
-    if len(files) != len(pins.packages):
-        raise UserError(f"{len(pins.packages)} packages are pinned, and {len(files)} files were given.")
-    for package, file in zip(pins.packages, files, strict=True):
+def check(pinned: Sequence[PinnedPackage], files: Sequence[Path]) -> None:
+    """Raise `UserError` unless `files` are the packages `pinned`, in their order."""
+    if len(files) != len(pinned):
+        raise UserError(f"{len(pinned)} packages are pinned, and {len(files)} files were given.")
+    for package, file in zip(pinned, files, strict=True):
         with file.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != package.sha256:
                 raise UserError(f"{file} is not the package {package.name} {package.version} that is pinned.")
 
 
-def make(pins: Pins, files: Sequence[Path], folder: Path) -> manifests.Manifest:
+def make(pins: Pins, files: Sequence[Path], folder: Path, *, efi_disk: bool = False) -> manifests.Manifest:
     """Make the image of `pins` in the new `folder`. Equal pins give equal images, whenever and wherever."""
-    check(pins, files)
-    packages = [pinned.package for pinned in pins.packages]
+    pinned = pins.wanted(efi_disk=efi_disk)
+    check(pinned, files)
+    packages = [one.package for one in pinned]
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
@@ -93,9 +100,10 @@ def make(pins: Pins, files: Sequence[Path], folder: Path) -> manifests.Manifest:
 
 
 def main(words: Sequence[str]) -> int:
-    """``LIST FOLDER PACKAGE.deb...``"""
-    pins = msgspec.json.decode(Path(words[0]).read_bytes(), type=Pins)
-    make(pins, [Path(word) for word in words[2:]], Path(words[1]))
+    """``[--efi] LIST FOLDER PACKAGE.deb...``"""
+    efi_disk = words[0] == "--efi"
+    listed, folder, *files = (Path(word) for word in words[int(efi_disk) :])
+    make(msgspec.json.decode(listed.read_bytes(), type=Pins), files, folder, efi_disk=efi_disk)
     return 0
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config import BuilderConfig
+from ..shares import NIX_STORE
 from ..units import GIB
 
 
@@ -72,6 +73,11 @@ def describe(
         user=user,
         groups=groups,
         home=home,
-        shares={share.path: not share.read_only for share in config.shares.values()},
+        shares=_shares(config),
         search_path=search_path or Description.search_path,
     )
+
+
+def _shares(config: BuilderConfig) -> dict[str, bool]:
+    store = {str(NIX_STORE): False} if config.shares_store else {}
+    return store | {share.path: not share.read_only for share in config.shares.values()}

@@ -20,11 +20,11 @@ from ..drivers import registry
 from ..errors import SnowshedError, UserError
 from ..images import own_disk, store
 from ..paths import BuilderPaths
-from ..shares import check_places, check_store
+from ..shares import NIX_STORE, check_places, check_store
 from ..ssh.keys import ensure_keys, write_ssh_config
 from ..state import prepare, prepare_runtime
 from . import activation
-from .plan import NIX_STORE, Source, closure_source, image_source, machine_spec, shares_store
+from .plan import Source, closure_source, image_source, machine_spec
 from .service import Service
 from .storage import Lock, identity
 
@@ -85,7 +85,7 @@ def _assemble(paths: BuilderPaths, order: Order, *, on_demand: bool) -> Service:
         store.hold(Path(order.image))  # until we end
     own_disk.check(paths, source.name if source.efi else "")
     check_places(config.shares, paths.state)
-    if shares_store(config):
+    if config.shares_store:
         check_store(NIX_STORE)
     mac, machine_id = identity(paths.mac, paths.machine_id)
     for problem in driver.check(machine_spec(config, paths, source, mac=mac, machine_id=machine_id)):

@@ -12,8 +12,7 @@ from ..guest.contract import contract
 from ..images.store import load
 from ..model.machine import Disk, EfiBoot, LinuxBoot, MachineSpec, Share
 from ..paths import BuilderPaths
-
-NIX_STORE = Path("/nix/store")
+from ..shares import NIX_STORE
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -95,13 +94,8 @@ def _boot(source: Source, paths: BuilderPaths) -> LinuxBoot | EfiBoot:
     return LinuxBoot(source.kernel, source.initrd, source.cmdline)
 
 
-def shares_store(config: BuilderConfig) -> bool:
-    """Whether the guest sees the host's store: to boot from it, or because it was asked for."""
-    return config.share_nix_store or bool(config.system_path)
-
-
 def _shares(config: BuilderConfig) -> tuple[Share, ...]:
     shares = [Share(tag, Path(share.path), share.read_only) for tag, share in sorted(config.shares.items())]
-    if shares_store(config):
+    if config.shares_store:
         shares.insert(0, Share(contract().shares.nix_store, NIX_STORE, read_only=True))
     return tuple(shares)

@@ -64,8 +64,9 @@ def test_settings_stand_in_one_place(root: Path, capsys: pytest.CaptureFixture[s
 def test_each_builder_gets_a_port_of_its_own(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "etc").mkdir()
     (root / "etc/one.toml").write_text("port = 31222\n")
+    (root / "etc/of-a-module.json").write_text('{"port": 31223}')
     assert cli.main(["-b", "two", "service", "show"]) == 0
-    assert "ListenStream=127.0.0.1:31223" in capsys.readouterr().out
+    assert "ListenStream=127.0.0.1:31224" in capsys.readouterr().out
 
 
 def test_without_an_init_system(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +85,16 @@ def test_a_system_builder_is_found_by_everybody(root: Path, home: Path) -> None:
     own.mkdir(parents=True)
     assert paths.find_builder("arm").state == own, "one's own goes first"
     assert paths.find_builder("arm", state=root / "x").state == root / "x"
+
+
+def test_a_system_builder_in_the_working_directory_of_a_nix_module_is_found(root: Path, home: Path) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/arm.json").write_text("{}")
+    (root / "etc/arm.state").write_text(f"{root}/virby/arm\n")
+    found = paths.find_builder("arm")
+    assert (found.state, found.is_system) == (root / "virby/arm", True)
+    assert paths.system_builders() == ["arm"]
+    assert not paths.BuilderPaths("other", root / "virby/arm").is_system
 
 
 def test_a_system_builder_is_not_started_by_hand(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

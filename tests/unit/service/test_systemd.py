@@ -116,6 +116,14 @@ def test_a_description_from_a_configuration() -> None:
     assert found.most_memory == 10 * GIB
 
 
+def test_a_guest_that_boots_from_the_hosts_store_is_lent_it_by_the_service() -> None:
+    """virtiofsd locks itself up in namespaces; where the unit forbids these, the guest does not start."""
+    config = BuilderConfig(kernel="/k", initrd="/i", system_path="/nix/store/x", shares={"in": ShareConfig("/srv/in")})
+    found = describe("arm", config, snowshed=("/bin/snowshed",), state=Path("/s"), config_file=Path("/c"), user="snow")
+    assert found.shares == {"/nix/store": False, "/srv/in": False}
+    assert section(service_unit(found), "Service")["RestrictNamespaces"] == ["user mnt pid net"]
+
+
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as files, with a program that is there."""
