@@ -31,6 +31,8 @@ class Capabilities:
     pause: bool = False
     suspend: bool = False
     suspend_blocker: str = ""
+    saves_in_order: bool = False
+    """Memory is saved from the file's beginning to its end, and nothing of it twice."""
     vsock: bool = False
     shares: bool = False
     rosetta: bool = False

@@ -268,8 +268,8 @@ class Builder:
         try:
             file = self._suspension.begin()
             async with growing(file, await self._held_memory(guest), self._tell_saved):
-                await guest.unless_gone(guest.save(file), 600.0, "its memory was written")
-                await self._suspension.seal()
+                saving = guest.unless_gone(guest.save(file), 600.0, "its memory was written")
+                await self._suspension.take(saving, in_order=self._launcher.capabilities().saves_in_order)
         except GuestGoneError:
             raise
         except (SnowshedError, OSError) as error:

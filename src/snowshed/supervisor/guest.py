@@ -174,8 +174,10 @@ class LiveGuest:
 
     async def set_clock(self) -> None:
         """Set the guest's clock to the host's, as that is when the agent is ready to listen."""
+        known = self._agent is not None
         agent = await self.agent()
-        await agent.ping()
+        if known:  # a new one has just answered
+            await agent.ping()
         await agent.set_time(time.time())
 
     async def builds(self) -> int:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import zlib
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import msgspec
 
 from .. import durable
 from ..errors import GuestError, UserError
 from ..paths import BuilderPaths
+from . import alongside
 
 
 class DiskMark(msgspec.Struct, frozen=True):
@@ -62,14 +64,29 @@ class Suspension:
         self.abandon()
         return self.temporary
 
-    async def seal(self) -> None:
-        """Bring the saved memory to the disk, and learn its checksum meanwhile. Raises `GuestError`."""
-        synced = asyncio.to_thread(durable.sync, self.temporary)
+    async def take(self, saving: Awaitable[None], *, in_order: bool) -> None:
+        """Let `saving` write the file that was begun, bring it to the disk meanwhile, and learn its checksum.
+
+        `in_order`: it is written from its beginning to its end. Raises `GuestError`, and whatever `saving` raises.
+        """
+        written = Event()
+        beside = asyncio.gather(
+            asyncio.to_thread(alongside.synced, self.temporary, written),
+            asyncio.to_thread(alongside.checksum, self.temporary, written, in_order=in_order),
+            return_exceptions=True,
+        )
         try:
-            _, self._checksum = await asyncio.gather(synced, asyncio.to_thread(checksum, self.temporary))
-        except OSError as error:
-            hint = "Make room; the guest can go on meanwhile." if error.errno == errno.ENOSPC else ""
-            raise GuestError(f"The guest's memory could not be saved: {error.strerror or error}.", hint) from error
+            await saving
+        finally:
+            written.set()
+            synced, summed = await beside
+        for outcome in (synced, summed):
+            if isinstance(outcome, OSError):
+                raise _unsaved(outcome) from outcome
+            if isinstance(outcome, BaseException):
+                raise outcome
+        assert isinstance(summed, int)
+        self._checksum = summed
 
     def commit(self, fingerprint: str, disks: tuple[Path, ...]) -> None:
         """Make the sealed memory the one to resume from. The VM must be gone: its disks are looked at."""
@@ -96,7 +113,7 @@ class Suspension:
 
     def verify(self) -> None:
         """Read the whole file and raise `UserError` if it is not what was written. Takes a while: use a thread."""
-        if checksum(self._paths.suspend_state) != self._manifest().checksum:
+        if alongside.checksum(self._paths.suspend_state) != self._manifest().checksum:
             raise _unfit("suspend.state is damaged")
 
     def _manifest(self) -> Manifest:
@@ -129,13 +146,9 @@ class Suspension:
         self.forget_used()
 
 
-def checksum(file: Path) -> int:
-    """The CRC-32 of a file's contents; holes are read as the zeros that they are."""
-    value = 0
-    with file.open("rb") as data:
-        while chunk := data.read(1 << 20):
-            value = zlib.crc32(chunk, value)
-    return value
+def _unsaved(error: OSError) -> GuestError:
+    hint = "Make room; the guest can go on meanwhile." if error.errno == errno.ENOSPC else ""
+    return GuestError(f"The guest's memory could not be saved: {error.strerror or error}.", hint)
 
 
 def _unfit(why: str) -> UserError:

@@ -20,11 +20,11 @@ TIDY_SECONDS = 60.0
 
 
 async def settle_in(guest: LiveGuest, launcher: Launcher) -> None:
-    """After a boot: set the clock, which may be off by a second or two until then, see how full the disk is, and write
-    on it whose it is."""
+    """After a boot: set the clock, which may be off by a second or two until then, write on the disk whose it is, and
+    see how full it is. The first search for freed blocks takes longest, and no suspend should have to wait for it."""
     await set_clock(guest)
-    await note_use(guest, launcher.notes)
     await _mark(guest, launcher.paths.disk, launcher.mark())
+    await tidied(guest, launcher.notes)
 
 
 async def _mark(guest: LiveGuest, disk: Path, mark: Mark) -> None:
@@ -35,7 +35,7 @@ async def _mark(guest: LiveGuest, disk: Path, mark: Mark) -> None:
 
 
 async def tidied(guest: LiveGuest, notes: Notes) -> None:
-    """Before a suspend: nothing is only in the guest's memory any more, and what it has freed is the host's again."""
+    """Nothing is only in the guest's memory any more, and what it has freed is the host's again."""
     with suppress(SnowshedError, OSError, TimeoutError):
         notes.used(await guest.unless_gone(guest.tidy(), TIDY_SECONDS, "it wrote everything out"), time.time())
 

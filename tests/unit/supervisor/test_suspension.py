@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def paths(tmp_path: Path) -> BuilderPaths:
 def suspend(paths: BuilderPaths) -> Suspension:
     suspension = Suspension(paths)
     suspension.begin().write_bytes(b"memory")
-    asyncio.run(suspension.seal())
+    asyncio.run(suspension.take(asyncio.sleep(0), in_order=True))
     suspension.commit("fingerprint", (paths.disk,))
     return suspension
 
@@ -109,15 +110,36 @@ def test_discard_leaves_nothing(paths: BuilderPaths) -> None:
     assert not suspension.exists
 
 
+@pytest.mark.parametrize("step", ["begin", "sync"])
 def test_memory_that_does_not_reach_the_disk_is_told_in_a_sentence(
-    paths: BuilderPaths, monkeypatch: pytest.MonkeyPatch
+    step: str, paths: BuilderPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = threading.Event()
+
     def full(path: Path) -> None:
+        tried.set()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    async def saving() -> None:
+        if step == "begin":
+            assert await asyncio.to_thread(tried.wait, 60)
 
     suspension = Suspension(paths)
     suspension.begin().write_bytes(b"memory")
-    monkeypatch.setattr(durable, "sync", full)
+    monkeypatch.setattr(durable, step, full)
     with pytest.raises(GuestError, match="could not be saved: No space left on device") as caught:
-        asyncio.run(suspension.seal())
+        asyncio.run(suspension.take(saving(), in_order=True))
     assert "Make room" in caught.value.hint
+
+
+def test_what_the_saving_itself_says_of_its_failure_is_what_is_told(paths: BuilderPaths) -> None:
+    async def saving() -> None:
+        await asyncio.sleep(0)
+        file.unlink()
+        raise GuestError("QEMU ended.")
+
+    suspension = Suspension(paths)
+    file = suspension.begin()
+    file.write_bytes(b"memory")
+    with pytest.raises(GuestError, match=r"QEMU ended\."):
+        asyncio.run(suspension.take(saving(), in_order=True))

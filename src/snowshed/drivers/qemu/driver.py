@@ -48,6 +48,7 @@ class QemuDriver(Driver):
             pause=True,
             suspend=not blocker,
             suspend_blocker=blocker,
+            saves_in_order=True,
             vsock=vsock.works(),
             shares=engine.platform == "linux",
             nested=nests(engine.accelerator),
