@@ -27,6 +27,7 @@ in
     pkgs.runCommand "snowshed-unit-tests"
       {
         nativeBuildInputs = [
+          pkgs.dpkg
           pkgs.openssh
           python
         ];

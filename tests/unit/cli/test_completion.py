@@ -50,7 +50,7 @@ def offered(home: Path, line: str) -> set[str]:
         program = folder / "snowshed"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m snowshed.cli "$@"\n')
         program.chmod(0o755)
-    environment = {"HOME": str(home), "PATH": f"{folder}:{os.environ['PATH']}", "LINE": line}
+    environment = {**os.environ, "HOME": str(home), "PATH": f"{folder}:{os.environ['PATH']}", "LINE": line}
     done = subprocess.run([str(BASH), "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return set(done.stdout.split("\n")) - {""}

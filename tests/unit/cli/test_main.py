@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,7 +150,7 @@ def test_a_reader_that_leaves_is_no_error_of_ours() -> None:
     done = subprocess.run(
         f"{sys.executable} -m snowshed.cli --help | true; echo ${{PIPESTATUS[0]}}",
         shell=True,
-        executable="/bin/bash",
+        executable=shutil.which("bash"),
         capture_output=True,
         text=True,
     )
@@ -159,7 +161,7 @@ def test_a_reader_that_leaves_is_no_error_of_ours() -> None:
 @pytest.mark.parametrize("verb", [["list"], ["status"], ["man"], ["doctor", "-q"], ["image", "prune"], ["--version"]])
 def test_streams_that_are_closed_are_none_of_its_business(verb: list[str], tmp_path: Path) -> None:
     closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "snowshed.cli", *verb]
-    status = subprocess.run(closed, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, timeout=60).returncode
+    status = subprocess.run(closed, env={**os.environ, "HOME": str(tmp_path)}, timeout=60).returncode
     assert status in (0, 1, 2, 3)
     assert not (tmp_path / ".cache/snowshed/last-bug.txt").exists()
 
@@ -167,7 +169,7 @@ def test_streams_that_are_closed_are_none_of_its_business(verb: list[str], tmp_p
 def test_a_terminal_without_our_signs_gets_others(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "snowshed.cli", "doctor"],
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         timeout=60,
     )

@@ -34,6 +34,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in ("snowshed.paths", "snowshed.cli.service", "snowshed.service.installation"):
         monkeypatch.setattr(f"{module}.SYSTEM_STATE", tmp_path / "var")
         monkeypatch.setattr(f"{module}.SYSTEM_CONFIG", tmp_path / "etc")
+    systemctl = tmp_path / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.touch(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
     return tmp_path
 
 

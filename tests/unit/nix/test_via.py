@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(SSH)
     program.chmod(0o755)
     (tmp_path / "said").write_text(json.dumps(SAID | {"sshKey": str(folder / "id_ed25519")}))
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("OVER_THERE", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path
@@ -105,8 +106,8 @@ def test_a_host_key_that_is_none(there: Path) -> None:
 
 
 def test_a_key_that_is_none(there: Path) -> None:
-    (there / "said").write_text(json.dumps(SAID | {"sshKey": "/etc/hostname"}))
-    with pytest.raises(GuestError, match="/etc/hostname on studio is no private key"):
+    (there / "said").write_text(json.dumps(SAID | {"sshKey": "/etc/passwd"}))
+    with pytest.raises(GuestError, match="/etc/passwd on studio is no private key"):
         fetch("studio", "arm")
 
 

@@ -167,7 +167,10 @@ def run_launcher(folder: Path, *words: str) -> tuple[list[str], str]:
 
 
 def test_a_program_outside_nix_starts_at_once(tmp_path: Path) -> None:
-    assert run_launcher(tmp_path, "/bin/echo", "a b", "$c") == ([], "a b $c\n")
+    program = tmp_path / "echo"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    assert run_launcher(tmp_path, str(program), "a b", "$c") == ([], "a b $c\n")
 
 
 def test_a_program_in_the_store_waits_for_the_volume_and_for_itself(tmp_path: Path) -> None:
