@@ -99,8 +99,7 @@ class Following:
         """The report of a builder that cannot be watched: an older supervisor still says how it is."""
         if isinstance(error, UserError):
             with suppress(SnowshedError), Control(paths.control) as control:
-                report: dict[str, Any] = control.request("status")
-                return report
+                return control.report()
         unknown = {"name": paths.name, "running": False, "state": "unknown", "notices": [error.message]}
         return {**from_files(paths), **unknown}
 

@@ -70,8 +70,7 @@ def chosen(reports: Sequence[Mapping[str, Any]], unfit: set[str]) -> str:
 def _asked(builder: BuilderPaths) -> dict[str, Any]:
     try:
         with Control(builder.control) as control:
-            report: dict[str, Any] = control.request("status")
-            return report
+            return control.report()
     except NotRunning as error:
         raise explain(builder, error) from None
 

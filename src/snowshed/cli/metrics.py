@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -33,7 +34,7 @@ def command(invocation: Invocation) -> int:
     snowshed metrics > /var/lib/prometheus/node-exporter/snowshed.prom
     """
     if invocation.is_chosen:
-        out(ask(invocation.paths, "metrics", silence=SILENCE)["text"].rstrip("\n"))
+        out(_text(ask(invocation.paths, "metrics", silence=SILENCE)).rstrip("\n"))
         return 0
     texts: list[str] = []
     status = 0
@@ -55,11 +56,15 @@ def _texts(name: str) -> list[str] | SnowshedError:
     """The figures of a builder; none where nobody serves it, the error where somebody does and does not answer."""
     try:
         with Control(find_builder(name).control) as control:
-            return [str(control.request("metrics", silence=SILENCE)["text"])]
+            return [_text(control.request("metrics", silence=SILENCE))]
     except NotRunning:
         return []
     except SnowshedError as error:
         return error
+
+
+def _text(answer: dict[str, Any] | None) -> str:
+    return str((answer or {}).get("text", ""))
 
 
 def merged(texts: Iterable[str]) -> str:

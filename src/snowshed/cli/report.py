@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..control.client import Control
 from ..errors import NotRunning
 from ..images import freshness
@@ -67,7 +68,9 @@ def gather(paths: BuilderPaths) -> dict[str, Any]:
     """The report of a builder. Raises what `Control` raises, but for a builder that is not running."""
     try:
         with Control(paths.control) as control:
-            report: dict[str, Any] = control.request("status")
+            report = control.report()
+            if control.version != __version__:  # which may leave out what we tell
+                report = {**from_files(paths), **report}
     except NotRunning:
         report = from_files(paths)
     return _with_age(report, paths)
@@ -207,8 +210,6 @@ def _remembered(file: Path) -> dict[str, Any]:
 
 def note_version(version: str) -> None:
     """Say on standard error that a builder runs another version than this one."""
-    from .. import __version__
-
     if version and version != __version__:
         print(
             f"snowshed: the builder was started by snowshed {version}, this is {__version__}.\n"

@@ -43,7 +43,7 @@ def command(invocation: Invocation, arguments: tuple[str, ...]) -> int:
     program = process.find("ssh", "Install OpenSSH's client programs (Debian: openssh-client).")
     try:
         with Control(paths.control) as control:
-            report = control.request("status")
+            report = control.report()
     except NotRunning as error:
         raise explain(paths, error) from None
     if report["state"] != "running" and moves(sys.stderr):

@@ -120,8 +120,7 @@ def _state_of(paths: BuilderPaths) -> dict[str, Any] | None:
     try:
         with Control(paths.control) as control:
             note_version(control.version)
-            report: dict[str, Any] = control.request("status")
-            return report
+            return control.report()
     except NotRunning:
         if held(paths.supervisor_lock):
             raise UserError(

@@ -8,7 +8,7 @@ import signal
 import click
 
 from ..control.client import Control, Gone, Unresponsive
-from ..errors import GuestError, NotRunning
+from ..errors import GuestError, NotRunning, UserError
 from ..paths import BuilderPaths
 from ..state import await_release, held
 from .options import Invocation, common, waiting
@@ -69,6 +69,11 @@ def _stop(paths: BuilderPaths, shown: Progress, *, force: bool, grace: float | N
     except Unresponsive as error:
         if not force or error.pid is None:
             raise
+        if not held(paths.supervisor_lock):
+            raise UserError(
+                f"Process {error.pid}, which listens at {paths.control}, is no supervisor of snowshed, and left alone.",
+                "End that program and delete the socket; the builder does not run.",
+            ) from None
         note(f"The supervisor (process {error.pid}) does not answer; it is ended.")
         os.kill(error.pid, signal.SIGKILL)
     if not await_release(paths.supervisor_lock, LAST_STEPS):

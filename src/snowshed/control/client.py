@@ -10,19 +10,28 @@ import json
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from .. import PROTOCOL, __version__
-from ..errors import Bug, GuestError, NotRunning, SnowshedError, UserError, from_json
+from ..errors import GuestError, NotRunning, SnowshedError, UserError, from_json
 
 GREETING_DEADLINE = 5.0
 """Seconds in which a supervisor that is alive has accepted a connection and said who it is."""
 
 ANSWER_DEADLINE = 30.0
 """Seconds of silence after which a request counts as lost, unless the caller knows better."""
+
+LONGEST_LINE = 4 << 20
+"""Bytes; an answer has some thousands."""
+
+ESSENTIAL = frozenset(
+    ("name", "state", "running", "version", "system", "port", "network", "image", "connections", "leases", "notices")
+) | {"supervisorPid"}
+"""What every supervisor's report has, whatever its version."""
 
 Each = Callable[[dict[str, Any]], None]
 
@@ -31,8 +40,8 @@ class Control:
     """One connection to a supervisor, which takes one request.
 
     `greeting` is what the supervisor said about itself. The constructor raises `NotRunning` where nobody listens (no
-    socket, or a stale one from a crash), `UserError` where the socket is somebody else's, and `Unresponsive` where a
-    supervisor accepts and says nothing.
+    socket, or a stale one from a crash), `UserError` where the socket is somebody else's, `Unresponsive` where a
+    supervisor accepts and says nothing, and `Nonsense` where what speaks is none.
     """
 
     def __init__(self, path: Path, *, deadline: float = GREETING_DEADLINE) -> None:
@@ -41,6 +50,8 @@ class Control:
         self._socket = _connect(path, deadline)
         try:
             self.greeting = self._read_line(deadline, "greet")
+            if not isinstance(self.greeting.get("protocol"), int):
+                raise self._nonsense(self.greeting)
         except BaseException:
             self._socket.close()
             raise
@@ -66,13 +77,10 @@ class Control:
         """Send one request, give every event that comes to `each`, and return the answer.
 
         `silence` is how many seconds may pass without a line; None only for a stream that a person watches. Raises
-        the error that the supervisor answers with, and `Gone` when it goes away without one.
+        the error that the supervisor answers with, `Gone` when it goes away without one, and `Nonsense`.
         """
         if not self.speaks_our_protocol and verb not in ("stop", "status"):
-            raise UserError(
-                f"The builder was started by snowshed {self.version}, which this one ({__version__}) cannot talk to.",
-                "Restart it when nothing is being built: `snowshed restart`.",
-            )
+            raise self._other_version("Restart it when nothing is being built: `snowshed restart`.")
         line = json.dumps({"request": verb, **arguments}).encode() + b"\n"
         try:
             self._socket.sendall(line)
@@ -80,34 +88,57 @@ class Control:
             raise Gone(verb) from error
         while True:
             answer = self._read_line(silence, verb)
-            if "event" in answer:
-                if each is not None:
-                    each(answer["event"])
-            elif "error" in answer:
-                raise from_json(answer["error"])
-            else:
-                return answer.get("ok")
+            kind = next((kind for kind in ("event", "error", "ok") if kind in answer), "")
+            said = answer.get(kind)
+            if not kind or not isinstance(said, dict | None):
+                raise self._nonsense(answer)
+            if kind == "ok":
+                return said
+            if kind == "error":
+                raise from_json(said or {})
+            if each is not None:
+                each(said or {})
 
-    def _read_line(self, deadline: float | None, doing: str) -> dict[str, Any]:
-        self._socket.settimeout(deadline)
+    def report(self) -> dict[str, Any]:
+        """What the supervisor says of its builder, `ESSENTIAL` at least. Raises what `request` raises."""
+        report = self.request("status")
+        if report is not None and report.keys() >= ESSENTIAL:
+            return dict(report)
+        if self.speaks_our_protocol:
+            raise self._nonsense(report)
+        raise self._other_version("`snowshed stop` and `snowshed start` bring it up to date.")
+
+    def _other_version(self, hint: str) -> UserError:
+        return UserError(
+            f"The builder was started by snowshed {self.version}, which this one ({__version__}) cannot talk to.", hint
+        )
+
+    def _read_line(self, seconds: float | None, doing: str) -> dict[str, Any]:
+        deadline = None if seconds is None else time.monotonic() + seconds
         while b"\n" not in self._buffer:
             try:
+                self._socket.settimeout(None if deadline is None else _left(deadline))
                 more = self._socket.recv(1 << 16)
             except TimeoutError:
-                raise Unresponsive(doing, deadline or 0.0, peer_pid(self._socket)) from None
+                raise Unresponsive(doing, seconds or 0.0, peer_pid(self._socket)) from None
             except OSError as error:
                 raise Gone(doing) from error
             if not more:
                 raise Gone(doing)
             self._buffer += more
+            if len(self._buffer) > LONGEST_LINE:
+                raise self._nonsense(self._buffer)
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             answer = json.loads(line)
-        except ValueError as error:
-            raise Bug(f"The supervisor answered with something that is not JSON: {line[:80]!r}.") from error
+        except ValueError:
+            raise self._nonsense(line) from None
         if not isinstance(answer, dict):
-            raise Bug(f"The supervisor answered with something that is not an object: {line[:80]!r}.")
+            raise self._nonsense(line)
         return answer
+
+    def _nonsense(self, said: object) -> Nonsense:
+        return Nonsense(self._path, said, peer_pid(self._socket))
 
 
 class Unresponsive(GuestError):
@@ -132,6 +163,18 @@ class Gone(GuestError):
         )
 
 
+class Nonsense(GuestError):
+    """Another program than a supervisor of ours has the builder's control socket."""
+
+    def __init__(self, path: Path, said: object, pid: int | None) -> None:
+        who = f" (process {pid})" if pid else ""
+        text = said if isinstance(said, bytes) else json.dumps(said).encode()
+        super().__init__(
+            f"What listens at {path}{who} is no supervisor of snowshed: it says {text[:60]!r}.",
+            "End that program and delete the socket; then the builder can be started.",
+        )
+
+
 def peer_pid(connection: socket.socket) -> int | None:
     """The process that listens at the other end of a unix socket, or None where the system does not tell.
 
@@ -145,6 +188,14 @@ def peer_pid(connection: socket.socket) -> int | None:
     except (OSError, AttributeError, struct.error):
         return None
     return int(pid) or None
+
+
+def _left(deadline: float) -> float:
+    """Seconds until `deadline`. Raises `TimeoutError` when it is over."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _connect(path: Path, deadline: float) -> socket.socket:

@@ -74,8 +74,7 @@ def _report(case: Case) -> dict[str, Any]:
     paths = BuilderPaths(case.builder, Path(case.state))
     try:
         with Control(paths.control) as control:
-            report: dict[str, Any] = control.request("status")
-            return report
+            return control.report()
     except NotRunning:
         never = not paths.state.exists()
         return {"supervisorPid": None, "running": False, "notices": ["It was never started."] if never else []}

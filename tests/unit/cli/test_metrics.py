@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from snowshed import PROTOCOL
 from snowshed.cli import main as cli
 from snowshed.cli.metrics import merged
+from snowshed.control.client import ESSENTIAL
 from snowshed.paths import BuilderPaths
 
 ONE = """\
@@ -74,7 +75,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_are_asked_side_by_side(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each of them answers once all three have been asked, and not before."""
     together, greeting = threading.Barrier(3), {"snowshed": "1", "protocol": PROTOCOL}
-    report = {"state": "running", "notices": []}
+    report = dict.fromkeys(ESSENTIAL) | {"state": "running", "notices": []}
     for name in ("one", "two", "zoo"):
         ok = {"text": ONE.replace("one", name)} if verb == "metrics" else report | {"name": name}
         serve(BuilderPaths(name), greeting, {"ok": ok}, together=together)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from snowshed import PROTOCOL, __version__
-from snowshed.control.client import Control, Gone, Unresponsive
-from snowshed.errors import Bug, NotRunning, UserError
+from snowshed.control import client
+from snowshed.control.client import ESSENTIAL, Control, Gone, Nonsense, Unresponsive
+from snowshed.errors import NotRunning, UserError
 
 GREETING = {"snowshed": __version__, "protocol": PROTOCOL, "builder": "one", "pid": 1}
 
@@ -67,8 +69,8 @@ def test_events_come_one_by_one_and_the_answer_last(path: Path) -> None:
 
 
 def test_a_line_may_come_in_pieces(path: Path) -> None:
-    with supervisor(path, b'{"ok": ', b'"whole"}\n'), Control(path) as control:
-        assert control.request("status") == "whole"
+    with supervisor(path, b'{"ok": ', b'{"is": "whole"}}\n'), Control(path) as control:
+        assert control.request("status") == {"is": "whole"}
 
 
 def test_an_error_comes_back_as_the_error_it_was(path: Path) -> None:
@@ -111,9 +113,38 @@ def test_a_supervisor_that_leaves_without_an_answer_is_an_error(path: Path) -> N
         control.request("start")
 
 
-def test_what_is_not_json_is_a_bug(path: Path) -> None:
-    with supervisor(path, b"hello\n"), Control(path) as control, pytest.raises(Bug, match="not JSON"):
-        control.request("status")
+REPORT: dict[str, Any] = dict.fromkeys(ESSENTIAL)
+
+
+def test_a_report_is_what_every_supervisor_says(path: Path) -> None:
+    with supervisor(path, {"ok": REPORT | {"more": 1}}), Control(path) as control:
+        assert control.report() == REPORT | {"more": 1}
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-x\r\n", b"\xff\n", b"[]\n", b"{}\n", {"protocol": "x"}, b"x" * 2000])
+def test_what_does_not_greet_as_a_supervisor_is_none(
+    path: Path, greeting: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONGEST_LINE", 1000)
+    with supervisor(path, greeting=greeting), pytest.raises(Nonsense, match="is no supervisor of snowshed") as caught:
+        Control(path)
+    assert f"What listens at {path} (process {os.getpid()})" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "answer", [b"hello\n", {}, {"well": 1}, {"ok": 7}, {"ok": None}, {"ok": {}}, {"error": "x"}, {"event": "x"}]
+)
+def test_nor_is_what_does_not_answer_as_one(path: Path, answer: object) -> None:
+    with supervisor(path, answer), Control(path) as control, pytest.raises(Nonsense):
+        control.report()
+
+
+def test_a_line_that_comes_ever_so_slowly_is_silence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece comes in time, and the line does not; a clock that jumps stands for the waiting."""
+    clock = itertools.count(step=4.0)
+    monkeypatch.setattr(client.time, "monotonic", lambda: next(clock))
+    with supervisor(path, greeting=b'{"pro', stay=True), pytest.raises(Unresponsive, match="within 5 seconds"):
+        Control(path, deadline=5.0)
 
 
 @pytest.mark.parametrize("verb", ["start", "suspend", "events"])
@@ -125,6 +156,17 @@ def test_another_protocol_is_named_and_only_understood_verbs_are_sent(path: Path
         pytest.raises(UserError, match=r"started by snowshed 9\.9"),
     ):
         control.request(verb)
+
+
+def test_a_report_of_another_protocol_may_be_one_that_nobody_here_understands(path: Path) -> None:
+    newer = {**GREETING, "snowshed": "9.9", "protocol": PROTOCOL + 1}
+    with (
+        supervisor(path, {"ok": {"word": 1}}, greeting=newer),
+        Control(path) as control,
+        pytest.raises(UserError, match=r"started by snowshed 9\.9") as caught,
+    ):
+        control.report()
+    assert "`snowshed stop`" in caught.value.hint
 
 
 @pytest.mark.parametrize("verb", ["stop", "status"])
