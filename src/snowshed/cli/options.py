@@ -159,7 +159,10 @@ _SETTINGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("--image",),
         {"metavar": "IMAGE", "shell_complete": candidates.images, "help": "Boot this image (`snowshed image list`)."},
     ),
-    (("--port",), {"metavar": "PORT", "help": "SSH on this port of 127.0.0.1 (default: 31222)."}),
+    (
+        ("--port",),
+        {"metavar": "PORT", "help": "SSH on this port of 127.0.0.1 (default: the first free one from 31222 on)."},
+    ),
     (
         ("--driver",),
         {
