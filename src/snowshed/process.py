@@ -1,12 +1,11 @@
-"""The only module that starts processes.
+"""The only module that starts processes, beside `child`, which does it for an event loop.
 
-Short programs whose output is wanted: `run`. Programs that live beside us: `Child`. Replacing or
-leaving this process: `replace` and `detach`. A command that fails is shown so that it can be pasted into a shell.
+Short programs whose output is wanted: `run`. Replacing or leaving this process: `replace` and `detach`. A command that
+fails is shown so that it can be pasted into a shell.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import shlex
@@ -16,15 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn, TypeVar
+from typing import IO, NamedTuple, NoReturn
 
 from .errors import GuestError, UserError
 
 Argv = Sequence[str | Path]
-T = TypeVar("T")
 
 
 def find(program: str, hint: str, *, folders: Iterable[str] = ()) -> str:
@@ -286,87 +284,3 @@ def beside(argv: Argv) -> Iterator[None]:
     finally:
         child.terminate()
         child.wait()
-
-
-class Child:
-    """A program that runs beside us and dies with us.
-
-    Where the kernel can (Linux), it is killed when our process ends in any way: by ``setpriv --pdeathsig``.
-    """
-
-    def __init__(self, process: asyncio.subprocess.Process, argv: Argv) -> None:
-        self._process = process
-        self._name = Path(str(argv[0])).name
-
-    @classmethod
-    async def start(cls, argv: Argv, *, output: int, keep: Iterable[int] = (), guarded: bool = True) -> Child:
-        """Start `argv`, its output into the descriptor `output`. Raises `GuestError` if it cannot be started."""
-        prefix = _dies_with_parent() if guarded else []
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *prefix,
-                *(str(word) for word in argv),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=tuple(keep),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise GuestError(f"{argv[0]} cannot be started: {error}.", f"The command was: {pasteable(argv)}") from error
-        return cls(process, argv)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def ended(self) -> bool:
-        return self._process.returncode is not None
-
-    async def wait(self) -> int:
-        """The exit status once it has ended; negative: the signal that ended it."""
-        return await self._process.wait()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
-        if not self.ended:
-            self._process.send_signal(number)
-
-    async def end(self, grace: float = 5.0) -> int:
-        """SIGTERM, `grace` seconds, SIGKILL; returns the exit status.
-
-        Runs to its end even if the caller is cancelled, however often, and then lets the cancellation through.
-        """
-        return await finish(self._end(grace), name=f"end {self._name}")
-
-    async def _end(self, grace: float) -> int:
-        if grace > 0:
-            self.signal(signal.SIGTERM)
-            try:
-                return await asyncio.wait_for(asyncio.shield(self.wait()), grace)
-            except TimeoutError:
-                pass
-        self.signal(signal.SIGKILL)
-        return await self.wait()
-
-
-async def finish(coroutine: Coroutine[Any, Any, T], *, name: str) -> T:
-    """Await `coroutine` to its end even if we are cancelled meanwhile, then let the cancellation through."""
-    task = asyncio.create_task(coroutine, name=name)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return task.result()
-
-
-def _dies_with_parent() -> list[str]:
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -66,8 +66,11 @@ def test_the_supervisor_knows_drivers_by_their_seam(path: Path) -> None:
     } == set()
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p != SOURCE / "process.py"], ids=dotted)
-def test_only_process_starts_processes(path: Path) -> None:
+STARTERS = (SOURCE / "process.py", SOURCE / "child.py")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p not in STARTERS], ids=dotted)
+def test_only_process_and_child_start_processes(path: Path) -> None:
     assert reaches(path, "subprocess", "multiprocessing") == set()
     text = path.read_text()
     assert not any(call in text for call in ("create_subprocess", "os.exec", "os.fork", "os.posix_spawn", "os.system"))

@@ -15,7 +15,7 @@ from contextlib import suppress
 from ..errors import NotRunning, SnowshedError, UserError
 from ..model.lifecycle import Event, State, next_state
 from ..model.wire import Failure, StageTime
-from ..process import finish
+from ..tasks import finish
 from .backoff import Backoff
 from .growth import growing
 from .guest import GuestGoneError, LiveGuest

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..errors import SnowshedError
 from ..listening import clients
-from ..process import finish
+from ..tasks import finish
 from .idle import Leases
 
 CHUNK = 64 << 10

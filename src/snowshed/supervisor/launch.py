@@ -20,8 +20,9 @@ from ..guest.contract import contract
 from ..images import gpt
 from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
-from ..process import finish, run
+from ..process import run
 from ..state import prepare_runtime
+from ..tasks import finish
 from . import datadisk
 from .clock import set_clock
 from .console import Console

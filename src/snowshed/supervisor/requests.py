@@ -11,7 +11,7 @@ from ..control.server import Answer
 from ..errors import NotRunning
 from ..model import wire
 from ..model.lifecycle import State
-from ..process import finish
+from ..tasks import finish
 from ..units import format_size
 from .builder import Builder
 from .collecting import Collecting

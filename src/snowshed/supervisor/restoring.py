@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from ..process import finish
+from ..tasks import finish
 from .guest import LiveGuest
 from .launch import Launcher
 from .suspension import Suspension

@@ -40,6 +40,13 @@ def test_help_imports_no_verb() -> None:
     assert not {"rich", "asyncio", "tomllib"} & loaded
 
 
+@pytest.mark.parametrize("verb", ["start", "ssh", "machines", "logs", "doctor"])
+def test_a_verb_needs_no_event_loop(verb: str) -> None:
+    loaded = modules_after(verb, "--help")
+    assert f"snowshed.cli.{verb}" in loaded
+    assert "asyncio" not in loaded
+
+
 def test_status_as_json_does_without_everything_that_is_slow() -> None:
     loaded = modules_after("status", "--json", "-b", "nobody")
     assert "snowshed.cli.report" in loaded

@@ -6,10 +6,11 @@ import os
 import socket
 from contextlib import suppress
 
+from ...child import Child
 from ...errors import SnowshedError, UserError
 from ...model.machine import MachineSpec, Network
 from ...network.card import card_pair
-from ...process import Child, run
+from ...process import run
 from ..base import Capabilities, MemoryFigures
 from ..mac import may_write, problems
 from ..vfkit.argv import Places

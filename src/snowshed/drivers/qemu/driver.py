@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from ...child import Child
 from ...errors import GuestError, SnowshedError, UserError
 from ...model.machine import Accelerator, EfiBoot, MachineSpec, Network
-from ...process import Child
 from ..base import Capabilities, Driver, GuestNetwork, Launch
 from . import accel, binary, vsock
 from .argv import GUEST_ADDRESS, Engine, Wiring, arguments, cpu

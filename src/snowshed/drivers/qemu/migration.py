@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 
 from ...errors import GuestError
-from ...process import finish
+from ...tasks import finish
 from .monitor import Monitor, Refused
 from .ram import SharedRam
 

@@ -16,7 +16,7 @@ from typing import Any
 from qemu.qmp import ConnectError, EventListener, ExecuteError, Message, QMPClient, QMPError, Runstate
 
 from ...errors import GuestError
-from ...process import finish
+from ...tasks import finish
 
 ANSWER_SECONDS = 30.0
 """How long QEMU may think about a command. It takes milliseconds, unless the host is out of memory or disk."""

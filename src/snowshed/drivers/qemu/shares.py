@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ...child import Child
 from ...errors import SnowshedError
 from ...model.machine import Share
-from ...process import Child, find, run
+from ...process import find, run
 
 _FOLDERS = ("/usr/libexec", "/usr/lib/qemu", "/usr/lib", "/usr/lib/virtiofsd")
 _HELP_SECONDS = 10.0

@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ...child import Child
 from ...errors import GuestError
 from ...guest.contract import contract
 from ...model.machine import EfiBoot, MachineSpec, Network
-from ...process import Child, finish
+from ...tasks import finish
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .channels import Channels
 from .ending import PanicWatch, Story, ending

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from ...child import Child
 from ...errors import GuestError
 from ...model.machine import MachineSpec, Network
 from ...network.card import DeadEnd
 from ...network.nat import NatAddress
-from ...process import Child
 from ..base import Launch
 from .argv import Places
 from .follow import Follower

@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ...child import Child
 from ...errors import GuestError
 from ...guest.contract import contract
 from ...network.nat import NatAddress
 from ...network.way_in import WayIn
-from ...process import Child, finish
+from ...tasks import finish
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .argv import Places, vsock_ports
 from .follow import Follower

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from ...child import Child
 from ...errors import GuestError, SnowshedError, UserError
-from ...process import Child
 from .faults import explain, is_refusal
 from .messages import (
     PROTOCOL,

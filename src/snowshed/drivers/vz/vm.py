@@ -12,7 +12,7 @@ from ...errors import GuestError, SnowshedError
 from ...guest.contract import contract
 from ...network.nat import NatAddress
 from ...network.way_in import WayIn
-from ...process import finish
+from ...tasks import finish
 from ..backup import leave_out
 from ..base import Exit, Launch, MemoryFigures, Vm
 from .client import Client
