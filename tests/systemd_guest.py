@@ -33,6 +33,8 @@ PACKAGES = (
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 DEPENDENCIES = ("click", "msgspec", "qemu", "rich", "markdown_it", "mdurl", "pygments", "prometheus_client")
 BOOT_SECONDS = 300
+SCRIPT_SECONDS = 600
+"""More than any one command of snowshed takes before it gives up: what it says of that is worth more than our word."""
 SIZE = 2048 * MIB
 
 
@@ -72,7 +74,7 @@ class SystemdGuest:
         self.vm = vm
         self._agent = agent
 
-    async def sh(self, script: str, *, seconds: float = 180) -> str:
+    async def sh(self, script: str, *, seconds: float = SCRIPT_SECONDS) -> str:
         """What a script prints that runs as root and has to succeed."""
         return await self._agent.run(["/bin/sh", "-c", script], seconds=seconds)
 

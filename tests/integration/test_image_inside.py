@@ -114,6 +114,12 @@ def test_an_image_made_inside_is_the_one_that_this_host_makes(made: Made, tmp_pa
     assert left(made) == ["cache", "tree"]
     assert not (made.workshop / "cache/snowshed/images").exists()
 
+    # As a disk for firmware: the guest makes all of it, and this host, which has its parts now, the same.
+    disk = made.inside.build(made.arch, mirror=made.mirror, efi_disk=True).image
+    store.remove(disk)
+    here = debian.build(made.arch, mirror=made.mirror, efi_disk=True).image
+    assert (here.name, here.manifest.files) == (disk.name, disk.manifest.files)
+
     # What is here already is not made again, and the answer is remembered on this side.
     again = made.inside.build(made.arch, mirror=made.mirror)
     assert (again.image.name, again.fresh) == (built.image.name, False)

@@ -36,7 +36,7 @@ chmod 755 /usr/local/bin/qemu-system-x86_64
 BANNER = """
 python3 -c '
 import socket
-with socket.create_connection(("127.0.0.1", 31222), timeout=60) as client:
+with socket.create_connection(("127.0.0.1", 31222), timeout=180) as client:
     client.sendall(b"SSH-2.0-test\\r\\n")
     print(client.recv(64).decode(), end="")
 '

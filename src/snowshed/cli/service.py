@@ -204,7 +204,7 @@ def _prepare(service: Description) -> None:
         process.run(describe_it, timeout=60)
         return
     caller = _as_account(service)
-    if process.attempt([*caller, *program(), "--version"], timeout=30).status != 0:
+    if process.attempt([*caller, *program(), "--version"], timeout=60).status != 0:
         raise UserError(
             f"The account {service.user} cannot run {program()[0]}: it lies where only you may look.",
             "Install snowshed where everybody may read it, /opt or a Nix profile, and do this again.",

@@ -113,8 +113,8 @@ class Agent:
             request["input-data"] = base64.b64encode(stdin).decode()
         try:
             async with asyncio.timeout(seconds):
-                started = await self._call("guest-exec", request)
-                ended = await self._end_of(int(started["pid"]))
+                started = await self._call("guest-exec", request, seconds=seconds)
+                ended = await self._end_of(int(started["pid"]), seconds)
         except TimeoutError:
             raise GuestError(f"In the guest, {argv[0]} did not end in {seconds:.0f} s.") from None
         if ended.get("exitcode") != 0:
@@ -123,11 +123,12 @@ class Agent:
             raise GuestError(f"In the guest, {argv[0]} ended with {how}: {said[-500:] or 'it said nothing'}")
         return _text(ended, "out-data")
 
-    async def _end_of(self, pid: int) -> dict[str, Any]:
-        """The agent does not tell when a program ends: it has to be asked, ever more rarely."""
+    async def _end_of(self, pid: int, seconds: float) -> dict[str, Any]:
+        """The agent does not tell when a program ends: it has to be asked, ever more rarely. Each answer may take
+        `seconds`: a busy guest is slow to give any."""
         pause = _FIRST_LOOK
         while True:
-            status: dict[str, Any] = await self._call("guest-exec-status", {"pid": pid})
+            status: dict[str, Any] = await self._call("guest-exec-status", {"pid": pid}, seconds=seconds)
             if status["exited"]:
                 return status
             await asyncio.sleep(pause)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from .. import durable
 from ..units import MIB
@@ -93,7 +93,7 @@ def _pour(
             if digest is not None:
                 digest.update(data)
             if write:
-                _write_sparsely(new, place, data)
+                write_sparsely(new, place, data)
             place += len(data)
             report(stage, place / size)
     _skip(digest, size - place)
@@ -127,7 +127,8 @@ def _skip(digest: hashlib._Hash | None, size: int) -> None:
     digest.update(_ZEROES[: size % BLOCK])
 
 
-def _write_sparsely(new: BinaryIO, place: int, data: bytes) -> None:
+def write_sparsely(new: IO[bytes], place: int, data: bytes) -> None:
+    """Write `data` at `place` of a file that is zeroes so far: a hole stays where all of a block is zero."""
     for offset in range(0, len(data), BLOCK):
         block = data[offset : offset + BLOCK]
         if block != _ZEROES[: len(block)]:

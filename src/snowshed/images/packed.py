@@ -15,8 +15,8 @@ from ..errors import UserError
 from ..guest.contract import contract
 from ..model.machine import arch_of_system
 from ..units import MIB
+from . import copying, store, upkeep, workshop
 from . import manifest as manifests
-from . import store, upkeep, workshop
 from .manifest import Manifest
 from .progress import Report, silent
 from .store import Image
@@ -127,7 +127,7 @@ def _is_hash(text: str) -> bool:
 
 
 def _files(tar: tarfile.TarFile, place: Path, manifest: Manifest, report: Report) -> None:
-    """Only what the manifest names, only plain files, and no more of each than it says."""
+    """Only what the manifest names, only plain files, and no more of each than it says; zeroes become holes."""
     total = sum(about.size for about in manifest.files.values())
     done = 0
     for member in tar:
@@ -136,7 +136,9 @@ def _files(tar: tarfile.TarFile, place: Path, manifest: Manifest, report: Report
         if about is None or content is None or member.size != about.size:
             continue
         with (place / member.name).open("wb") as out:
+            out.truncate(about.size)
+            begin = done
             while data := content.read(MIB):
                 report(STAGE, min(done / total, 1.0))
-                out.write(data)
+                copying.write_sparsely(out, done - begin, data)
                 done += len(data)

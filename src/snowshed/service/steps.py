@@ -61,7 +61,8 @@ class Remove:
 
 Step = Folder | Write | Run | Remove
 
-COMMAND_PATIENCE = 120.0
+COMMAND_PATIENCE = 300.0
+"""Seconds for a command. systemctl itself gives a daemon-reload 180 s, and says more about it then than we could."""
 
 
 def run(argv: Sequence[str], *, may_fail: bool = False) -> Run:

@@ -12,6 +12,7 @@ from snowshed import paths
 from snowshed.errors import UserError
 from snowshed.images import manifest, packed, store
 from snowshed.model.machine import Arch
+from snowshed.units import MIB
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,15 @@ def test_an_image_arrives_as_it_went(image: store.Image, tmp_path: Path) -> None
     for name in image.manifest.files:
         assert (found.path / name).read_bytes() == (image.path / name).read_bytes()
     assert packed.unpack(file) == (found, False)
+
+
+def test_zeroes_arrive_as_holes(image: store.Image, tmp_path: Path) -> None:
+    root = image.path / manifest.ROOT
+    root.write_bytes(b"begin" + bytes(4 * MIB) + b"end")
+    files = {**image.manifest.files, manifest.ROOT: manifest.describe(root)}
+    found, _ = packed.unpack(archive(tmp_path / "file", *members(image, files=files)))
+    assert (found.path / manifest.ROOT).read_bytes() == root.read_bytes()
+    assert (found.path / manifest.ROOT).stat().st_blocks * 512 <= MIB
 
 
 def test_equal_images_make_equal_files(image: store.Image, tmp_path: Path) -> None:
