@@ -3,17 +3,16 @@ of them, and holes where zeroes are."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from .. import durable
+from ..sparse import extents
 from ..units import MIB
 from .progress import Report
 
@@ -85,7 +84,7 @@ def _pour(
         new.truncate(size)
     report(stage, 0.0)
     place = 0
-    for start, end in regions(old.fileno(), size):
+    for start, end in extents(old.fileno(), size):
         _skip(digest, start - place)
         old.seek(start)
         place = start
@@ -98,24 +97,6 @@ def _pour(
             report(stage, place / size)
     _skip(digest, size - place)
     report(stage, 1.0)
-
-
-def regions(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """The parts of an open file that hold data, first byte and end; all of it where the file system does not tell."""
-    place = 0
-    while place < size:
-        try:
-            start = os.lseek(descriptor, place, os.SEEK_DATA)
-            end = os.lseek(descriptor, start, os.SEEK_HOLE)
-        except AttributeError:  # a Python that was built without them
-            yield place, size
-            return
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # which says that there is nothing but a hole
-                yield place, size
-            return
-        yield start, end
-        place = end
 
 
 def _skip(digest: hashlib._Hash | None, size: int) -> None:

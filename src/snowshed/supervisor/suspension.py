@@ -22,6 +22,9 @@ from ..errors import GuestError, UserError
 from ..paths import BuilderPaths
 from . import alongside
 
+FORMAT = 2
+"""Of the manifest, and of the checksum in it."""
+
 
 class DiskMark(msgspec.Struct, frozen=True):
     """What would differ if a disk image had been written or replaced: inode, bytes, nanoseconds of its last change."""
@@ -38,13 +41,13 @@ class DiskMark(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True):
     """What the memory in ``suspend.state`` fits: the machine's fingerprint and its disks; and what the file is like:
-    bytes, and the CRC-32 of its contents (hypervisors notice damage to devices, but none to memory pages)."""
+    bytes, and `alongside.checksum` (hypervisors notice damage to devices, but none to memory pages)."""
 
     fingerprint: str
     disks: dict[str, DiskMark]
     length: int
     checksum: int
-    format: int = 1
+    format: int = FORMAT
 
 
 class Suspension:
@@ -103,6 +106,8 @@ class Suspension:
     def check(self, fingerprint: str) -> None:
         """Raise `UserError` with the reason if the saved memory does not fit the machine or its disks any more."""
         manifest = self._manifest()
+        if manifest.format != FORMAT:
+            raise _unfit("another version of snowshed saved it")
         if manifest.fingerprint != fingerprint:
             raise _unfit("the machine's configuration, its image or the hypervisor changed")
         if self._paths.suspend_state.stat().st_size != manifest.length:

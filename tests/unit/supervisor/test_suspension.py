@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import threading
 from pathlib import Path
@@ -69,6 +70,11 @@ def lose_manifest(paths: BuilderPaths) -> None:
     paths.suspend_manifest.unlink()
 
 
+def have_been_saved_by_an_older_snowshed(paths: BuilderPaths) -> None:
+    manifest = json.loads(paths.suspend_manifest.read_bytes())
+    paths.suspend_manifest.write_bytes(json.dumps({**manifest, "format": 1}).encode())
+
+
 def lose_disk(paths: BuilderPaths) -> None:
     paths.disk.unlink()
 
@@ -80,7 +86,16 @@ def replace_disk(paths: BuilderPaths) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [change_disk, truncate_memory, corrupt_manifest, lose_manifest, lose_disk, replace_disk]
+    "damage",
+    [
+        change_disk,
+        truncate_memory,
+        corrupt_manifest,
+        lose_manifest,
+        have_been_saved_by_an_older_snowshed,
+        lose_disk,
+        replace_disk,
+    ],
 )
 def test_what_does_not_fit_any_more_is_refused_with_the_reason(paths: BuilderPaths, damage: object) -> None:
     suspension = suspend(paths)

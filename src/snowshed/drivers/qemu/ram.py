@@ -9,14 +9,13 @@ really used is copied here, hole by hole, behind QEMU's own part of the file::
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 import sys
-from collections.abc import Iterator
 from threading import Event
 
 from ...errors import GuestError
+from ...sparse import extents
 
 _PAGE = 4096
 _CHUNK = 16 << 20
@@ -42,31 +41,15 @@ class SharedRam:
     def save(self, file: int, stop: Event) -> None:
         """Append the memory to the open `file`. Blocks; ends early when `stop` is set. Raises `OSError`."""
         begin = -(-os.lseek(file, 0, os.SEEK_END) // _PAGE) * _PAGE
-        for offset, count in extents(self.descriptor, self.size):
-            _copy(self.descriptor, offset, file, begin + offset, count, stop)
+        for start, end in extents(self.descriptor, self.size):
+            _copy(self.descriptor, start, file, begin + start, end - start, stop)
         os.pwrite(file, _TRAILER.pack(_MAGIC, begin, self.size), begin + self.size)
 
     def load(self, file: int, stop: Event) -> None:
         """Fill the memory from what `save` appended to `file`. Blocks. Raises `GuestError` where that is not whole."""
         begin = _begin(file, self.size)
-        for offset, count in extents(file, begin + self.size, begin):
-            _copy(file, offset, self.descriptor, offset - begin, count, stop)
-
-
-def extents(file: int, end: int, begin: int = 0) -> Iterator[tuple[int, int]]:
-    """Where there is data in an open file from `begin` to `end`, as offset and count, holes left out."""
-    at = begin
-    while at < end:
-        try:
-            start = os.lseek(file, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
-                return
-            raise
-        if start >= end:
-            return
-        at = min(os.lseek(file, start, os.SEEK_HOLE), end)
-        yield start, at - start
+        for start, end in extents(file, begin + self.size, begin):
+            _copy(file, start, self.descriptor, start - begin, end - start, stop)
 
 
 def _copy(source: int, offset: int, target: int, place: int, count: int, stop: Event) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snowshed.drivers.qemu.ram import SharedRam, extents
+from snowshed.drivers.qemu.ram import SharedRam
 from snowshed.errors import GuestError
+from snowshed.sparse import extents
 from snowshed.units import GIB, MIB
 
 PAGE = 4096
