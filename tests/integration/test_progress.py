@@ -57,8 +57,24 @@ def test_ctrl_c_takes_a_start_back_and_leaves_the_terminal_as_it_was(place: Plac
         shown.until(lambda text: "Preparing the disk" in text)
         shown.interrupt()
         assert shown.ended() == 130
+        assert shown.text.splitlines() == ["^C", "snowshed: interrupted."]
         assert shown.is_as_before
     assert place.processes() == {}
+
+
+def test_ctrl_c_leaves_a_line_and_none_that_is_empty(place: Place) -> None:
+    place.state.mkdir(parents=True)
+    (place.state / "supervisor.log").write_text("one\n")
+    (place.state / "supervisor.lock").touch()
+    for words, waits, left in (
+        (("logs", "-f"), "one", ["one", "^C"]),
+        (("destroy",), "[y/N]:", ["Delete it? [y/N]: ^C"]),
+    ):
+        with terminal(place, *words) as shown:
+            shown.until(lambda text, waits=waits: waits in text)
+            shown.interrupt()
+            assert shown.ended() == 130
+            assert shown.text.splitlines()[-1 - len(left) :] == [*left, "snowshed: interrupted."]
 
 
 def test_a_life_without_a_terminal(place: Place) -> None:
@@ -136,7 +152,7 @@ def test_a_log_is_followed_before_there_is_one_and_across_its_rotation(place: Pl
     log.write_bytes(b"a \xff, and no end")
     assert next_of(following) == b"a \xff, and no end"
     done = interrupt(following)
-    assert (done.status, done.out, done.err.strip()) == (130, "", "snowshed: interrupted.")
+    assert (done.status, done.out, done.err) == (130, "", "snowshed: interrupted.\n")
 
 
 def test_a_log_that_nobody_reads_any_more_is_not_followed(place: Place) -> None:

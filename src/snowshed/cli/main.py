@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _traceback()
         return error.exit_status
     except KeyboardInterrupt:
-        print("\nsnowshed: interrupted.", file=sys.stderr)
+        if sys.stderr.isatty():  # the ^C that it shows ends no line
+            print(file=sys.stderr)
+        print("snowshed: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; the interpreter must not stumble over it once more at exit.
@@ -73,12 +75,13 @@ def _run_click(words: list[str]) -> int:
     from .verbs import snowshed
 
     invocation: Invocation = Invocation()
-    try:
-        return snowshed.main(words, prog_name="snowshed", standalone_mode=False, obj=invocation) or 0
-    except click.Abort as error:
+    try:  # not `snowshed.main`, which writes an empty line of its own at Ctrl-C
+        with snowshed.make_context("snowshed", words, obj=invocation) as context:
+            return snowshed.invoke(context) or 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (click.Abort, EOFError) as error:
         raise KeyboardInterrupt from error
-    except SystemExit:
-        return BROKEN_PIPE  # the one exit that click still makes itself
     except click.UsageError as error:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
             print(error.format_message(), file=sys.stderr)

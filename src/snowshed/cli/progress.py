@@ -179,8 +179,12 @@ def progress(doing: str, how: How = How.PLAIN, stream: TextIO | None = None) -> 
     else:
         from rich.console import Console
 
-        with bar_on(Console(file=terminal)) as live:
-            yield Bar(live, doing)
+        try:
+            with bar_on(Console(file=terminal)) as live:
+                yield Bar(live, doing)
+        except KeyboardInterrupt:
+            print("^C", end="", file=terminal, flush=True)  # again: the bar took it away with its line
+            raise
 
 
 def done(text: str, how: How, **facts: Any) -> None:
