@@ -12,10 +12,14 @@ from typing import Any
 
 import click
 
-from ..errors import UserError
+from ..control.client import ANSWER_DEADLINE, Control, Gone
+from ..errors import NotRunning, UserError
+from ..paths import BuilderPaths
 from .options import Invocation, common
+from .render import note
+from .report import note_version
 from .tail import following
-from .talk import event_line, unknown
+from .talk import event_line, private, unknown
 
 KINDS = ("state", "stage", "message")
 
@@ -47,15 +51,37 @@ def command(invocation: Invocation, follow: bool, as_json: bool, lines: int, kin
     if (error := unknown(invocation.paths)) is not None:
         raise error
     file = invocation.paths.events
-    if not file.exists() and not follow:
-        raise UserError(f"Nothing has happened to the builder {invocation.builder} yet.", "`snowshed start` begins it.")
-    past, size = replay(file)
+    try:
+        if not file.exists() and not follow:
+            raise UserError(
+                f"Nothing has happened to the builder {invocation.builder} yet.", "`snowshed start` begins it."
+            )
+        past, size = replay(file)
+    except PermissionError:
+        _from_supervisor(invocation.paths, as_json, lines=lines, kinds=kinds, follow=follow)
+        return 0
     for line, event in deque(_fitting(past, kinds), lines):
         _show(line, event, as_json)
     if follow:
         for line, event in _fitting(_lines(following(invocation.paths, file, "-c", f"+{size + 1}")), kinds):
             _show(line, event, as_json)
     return 0
+
+
+def _from_supervisor(paths: BuilderPaths, as_json: bool, **wanted: Any) -> None:
+    """What the supervisor tells everybody of a file that not everybody may read. Raises `SnowshedError`."""
+
+    def each(event: dict[str, Any]) -> None:
+        _show(json.dumps(event, ensure_ascii=False, separators=(",", ":")), event, as_json)
+
+    try:
+        with Control(paths.control) as control:
+            note_version(control.version)
+            control.request("history", each=each, silence=None if wanted["follow"] else ANSWER_DEADLINE, **wanted)
+    except NotRunning:
+        raise private(paths, "events", "While it does not run, its events are") from None
+    except Gone:
+        note(f"The supervisor of {paths.name} has ended.")
 
 
 def replay(file: Path) -> tuple[list[str], int]:

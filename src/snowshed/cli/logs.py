@@ -10,7 +10,7 @@ from .. import process
 from ..errors import UserError
 from . import tail
 from .options import Invocation, common
-from .talk import unknown
+from .talk import private, unknown
 
 
 @click.command("logs", short_help="What the builder and its guest said.")
@@ -30,8 +30,16 @@ def command(invocation: Invocation, console: bool, follow: bool, lines: int) -> 
     if (error := unknown(paths)) is not None:
         raise error
     file = paths.console_log if console else paths.supervisor_log
-    if not file.exists() and not follow:
-        raise UserError(f"The builder {paths.name} has no log yet: {file}.", "It gets one at its first start.")
+    try:
+        file.open("rb").close()
+    except PermissionError:
+        raise private(paths, "logs --console" if console else "logs", "Its logs are") from None
+    except FileNotFoundError:
+        if not follow:
+            hint = "It gets one at its first start."
+            if paths.is_system and not console:  # what runs it keeps what it says
+                hint = f"Its service's: `sudo journalctl -u snowshed-{paths.name}`; on a Mac, /var/log/snowshed."
+            raise UserError(f"The builder {paths.name} has no log yet: {file}.", hint) from None
     if not follow:
         process.replace([tail.program(), "-n", str(lines), file])
     for piece in tail.following(paths, file, "-n", str(lines)):

@@ -78,6 +78,12 @@ def _run_click(words: list[str]) -> int:
     try:  # not `snowshed.main`, which writes an empty line of its own at Ctrl-C
         with snowshed.make_context("snowshed", words, obj=invocation) as context:
             return snowshed.invoke(context) or 0
+    except PermissionError as error:
+        from .talk import of_another
+
+        if (known := of_another(invocation.paths, words, error)) is None:
+            raise
+        raise known from error
     except click.exceptions.Exit as done:
         return done.exit_code
     except (click.Abort, EOFError) as error:

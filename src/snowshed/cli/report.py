@@ -95,7 +95,7 @@ def last_image(paths: BuilderPaths) -> str:
 def from_files(paths: BuilderPaths) -> dict[str, Any]:
     """The report of a builder that has no supervisor."""
     config = _remembered(paths.last_config)
-    asleep = paths.suspend_state.exists() and paths.suspend_manifest.exists()
+    asleep = os.access(paths.suspend_state, os.F_OK) and os.access(paths.suspend_manifest, os.F_OK)
     memory = config.get("memory")
     told = what_was_told(paths.guest_notes)
     wanted = _wanted(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 
@@ -17,7 +18,7 @@ from .options import Invocation, common
 from .progress import progress
 from .render import moves
 from .start import START_SILENCE
-from .talk import explain
+from .talk import explain, private
 
 
 @click.command(
@@ -46,6 +47,8 @@ def command(invocation: Invocation, arguments: tuple[str, ...]) -> int:
             report = control.report()
     except NotRunning as error:
         raise explain(paths, error) from None
+    if os.geteuid() not in (0, paths.state.stat().st_uid):
+        raise private(paths, "ssh", "The key to its guest is")
     if report["state"] != "running" and moves(sys.stderr):
         _show_waking(paths)
     ensure_keys(paths)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
+from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from ..control.client import Control, Each
 from ..errors import NotRunning, UserError
-from ..paths import DEFAULT_BUILDER, BuilderPaths
+from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 from ..state import held
 from .known import known_builders
 from .report import note_version
@@ -44,6 +48,32 @@ def _no_such(name: str) -> NotRunning:
     near = get_close_matches(name, known_builders(), 1)
     hint = f"Did you mean {near[0]}?" if near else f"`snowshed start -b {name}` makes one; `snowshed list` shows all."
     return NotRunning(f"There is no builder called {name}.", hint)
+
+
+def of_another(paths: BuilderPaths, words: Sequence[str], error: PermissionError) -> UserError | None:
+    """The error of the command line `words` that needed a file of another account's builder; None for other files."""
+    if not error.filename or not Path(os.fsdecode(error.filename)).is_relative_to(paths.state):
+        return None
+    try:
+        if paths.state.stat().st_uid == os.geteuid():
+            return None
+    except PermissionError:
+        pass  # in a directory that we may not even look into
+    except OSError:
+        return None
+    hint = f"Use `sudo {shlex.join(['snowshed', *words])}`." if paths.is_system else "Ask its owner."
+    return UserError(f"The builder {paths.name} belongs to another account, and {error.filename} to that alone.", hint)
+
+
+def private(paths: BuilderPaths, verb: str, what: str) -> UserError:
+    """The error for `what` is the builder's owner's, with the line for whoever may become root."""
+    where = f" -b {paths.name}" if paths.name != DEFAULT_BUILDER else ""
+    if find_builder(paths.name).state != paths.state:
+        where += f" --state-dir {shlex.quote(str(paths.state))}"
+    return UserError(
+        f"The builder {paths.name} belongs to another account. {what} for that one and for root alone.",
+        f"Use `sudo snowshed {verb}{where}`.",
+    )
 
 
 def event_line(event: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from ..model.wire import (
     Events,
     Greeting,
     Happening,
+    History,
     Metrics,
     Request,
     Sample,
@@ -33,7 +34,7 @@ LONGEST_REQUEST = 64 << 10
 REQUEST_PATIENCE = 10.0
 """Seconds for a client to send its one line."""
 
-HARMLESS = (Status, Events, Watch, Metrics)
+HARMLESS = (Status, Events, History, Watch, Metrics)
 """Requests that everybody may make who can reach the socket."""
 
 Answer = AsyncIterator[Answerable]

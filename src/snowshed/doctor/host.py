@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
+from ..control.client import Control
 from ..errors import SnowshedError
 from ..network import ports
 from ..state import held
@@ -133,8 +134,18 @@ def port(look: Look) -> Verdict:
 
 
 def _port(case: Case, number: int) -> dict[str, Any]:
-    ours = held(Path(case.state) / "supervisor.lock")
+    builder = paths.BuilderPaths(case.builder, Path(case.state))
+    ours = held(builder.supervisor_lock) or _answers(builder.control)
     return {"ours": ours, "free": ports.is_free(number), "owner": ports.port_owner(number)}
+
+
+def _answers(control: Path) -> bool:
+    """Whether a supervisor is there: the lock of a builder of the system is not everybody's to look at."""
+    try:
+        Control(control).__exit__(None, None, None)
+    except SnowshedError:
+        return False
+    return True
 
 
 def openssh(look: Look) -> Verdict:

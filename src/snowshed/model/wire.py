@@ -52,6 +52,14 @@ class Events(msgspec.Struct, frozen=True, tag_field="request", tag="events"):
     """Every event from now on, until the client leaves."""
 
 
+class History(msgspec.Struct, frozen=True, tag_field="request", tag="history"):
+    """The last `lines` events of `kinds` (none: of every kind) and, with `follow`, every one from now on."""
+
+    lines: int = 100
+    kinds: tuple[str, ...] = ()
+    follow: bool = False
+
+
 class Collect(msgspec.Struct, frozen=True, tag_field="request", tag="gc"):
     """Collect garbage in the guest's store and give freed blocks back to the host."""
 
@@ -66,7 +74,8 @@ class Metrics(msgspec.Struct, frozen=True, tag_field="request", tag="metrics"):
     """Answered with `MetricsText`."""
 
 
-Request = Status | Start | Stop | Suspend | Pause | Events | Collect | Watch | Metrics
+Question = Status | Events | History | Watch | Metrics
+Request = Question | Start | Stop | Suspend | Pause | Collect
 
 
 class StageTime(msgspec.Struct, frozen=True):
@@ -189,6 +198,10 @@ class Happening(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: str = ""
     seconds: float = 0.0
     fraction: float | None = None
+
+
+KEPT = ("state", "stage", "message")
+"""Kinds of events that ``events.jsonl`` keeps."""
 
 
 class RunningBuild(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +26,9 @@ ROTATE_AT = 10 << 20
 
 BACKLOG = 1000
 """Events that a subscriber may lag behind before it loses the oldest ones."""
+
+REMEMBERED = 1 << 20
+"""Bytes of the past that are read when somebody asks for it: thousands of events, in a few milliseconds."""
 
 
 class RotatingFile:
@@ -51,8 +54,20 @@ class RotatingFile:
         except OSError as error:
             print(f"{self._path.name} cannot be written: {error}", file=sys.stderr)
 
+    def tail(self, size: int) -> bytes:
+        """The last `size` bytes, those of the file before this one included."""
+        now = _end_of(self._path, size)
+        return _end_of(self._path.with_name(self._path.name + ".1"), size - len(now)) + now
+
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _end_of(file: Path, size: int) -> bytes:
+    with suppress(OSError), file.open("rb") as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
+        return stream.read()
+    return b""
 
 
 Feed = asyncio.Queue[Happening | None]
@@ -107,6 +122,16 @@ class Journal:
         """Tell whoever waits how far something has come. Nobody keeps that."""
         for feed in self._subscribers:
             offer(feed, Happening(at=time.time(), kind="progress", text=text, fraction=fraction))
+
+    def past(self, lines: int, kinds: Collection[str] = ()) -> list[Happening]:
+        """The last `lines` events of `kinds` (none: of every kind), as far as `REMEMBERED` bytes go back."""
+        found = []
+        for line in self._file.tail(REMEMBERED).splitlines():
+            with suppress(msgspec.MsgspecError):  # cut off, or damaged by a power cut
+                happening = msgspec.json.decode(line, type=Happening)
+                if not kinds or happening.kind in kinds:
+                    found.append(happening)
+        return found[max(0, len(found) - lines) :]
 
     @contextmanager
     def follow(self) -> Iterator[Feed]:

@@ -46,8 +46,6 @@ class Requests:
         """Events while the request is worked on, then its result."""
         builder = self._builder
         match request:
-            case wire.Status():
-                return self._report()
             case wire.Start():
                 return self._start()
             case wire.Suspend(force):
@@ -56,10 +54,20 @@ class Requests:
                 return self._following(builder.pause(force=force))
             case wire.Stop(force, grace):
                 return self._stop(force, grace)
-            case wire.Events():
-                return self._events()
             case wire.Collect():
                 return self._following(self._collect())
+            case _:
+                return self._tell(request)
+
+    def _tell(self, request: wire.Question) -> Answer:
+        """What changes nothing."""
+        match request:
+            case wire.Status():
+                return self._report()
+            case wire.Events():
+                return self._events()
+            case wire.History():
+                return self._history(request)
             case wire.Watch(interval):
                 return self._sampler.watch(interval)
             case wire.Metrics():
@@ -127,6 +135,15 @@ class Requests:
         with self._journal.follow() as happenings:
             while (happening := await happenings.get()) is not None:
                 yield happening
+
+    async def _history(self, wanted: wire.History) -> AsyncIterator[wire.Answerable]:
+        """What comes is collected before the file is read, so that nothing is missed in between, and nothing twice."""
+        with self._journal.follow() as happenings:
+            for past in self._journal.past(wanted.lines, wanted.kinds):
+                yield past
+            while wanted.follow and (happening := await happenings.get()) is not None:
+                if happening.kind in (wanted.kinds or wire.KEPT):
+                    yield happening
 
 
 async def _gathered(task: asyncio.Task[None]) -> None:

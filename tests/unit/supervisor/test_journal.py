@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snowshed.cli.events import replay
 from snowshed.model.wire import Happening
-from snowshed.supervisor.journal import BACKLOG, ROTATE_AT, Journal
+from snowshed.supervisor.journal import BACKLOG, REMEMBERED, ROTATE_AT, Journal
 
 
 def test_a_log_of_ten_megabytes_is_put_aside_and_nothing_between_is_lost(tmp_path: Path) -> None:
@@ -25,6 +25,20 @@ def test_a_log_of_ten_megabytes_is_put_aside_and_nothing_between_is_lost(tmp_pat
     assert len(numbers) > 9
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "events.jsonl.1"]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_past_is_told_across_the_rotation_and_within_its_bound(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl.1").write_bytes(b'{"at": 1, "kind": "state", "text": "old"}\n\xff{\n')
+    journal = Journal(tmp_path / "events.jsonl", io.StringIO())
+    journal.say("one")
+    journal.state("running", "two")
+    assert [each.text for each in journal.past(10)] == ["old", "one", "two"]
+    assert [each.text for each in journal.past(1, ("state",))] == ["two"]
+    assert journal.past(0) == journal.past(-3) == []
+    journal.say("x" * REMEMBERED)
+    journal.say("three")
+    assert [each.text for each in journal.past(10)] == ["three"]
+    journal.close()
 
 
 def test_everybody_hears_what_happens(tmp_path: Path) -> None:
