@@ -44,7 +44,7 @@ MARKS = {
 @click.option(
     "--record",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     callback=new_file,
     help="Write down all that was looked at.",
 )
@@ -74,8 +74,7 @@ def command(
     look: Look = Recorded(_recorded(replay)) if replay else Recording(Live(_case(invocation)))
     findings = _show(examine(select(TABLE, only) if only else TABLE, look), as_json=as_json, quiet=quiet)
     if record and isinstance(look, Recording):
-        looks.write(look.record, record)
-        note(f"What was looked at is in {record}.")
+        _keep(look.record, record)
     if as_json:
         out(json.dumps(_object(findings), indent=2, ensure_ascii=False))
     else:
@@ -99,6 +98,15 @@ def _case(invocation: Invocation) -> Case:
         return Case(**common, config=root_nix.configuration(invocation, paths))
     except SnowshedError as error:
         return Case(**common, complaint=error.message, hint=error.hint)
+
+
+def _keep(record: Record, file: Path) -> None:
+    try:
+        looks.write(record, file)
+    except OSError as error:
+        what = f"What was looked at cannot be written to {file}: {error.strerror}."
+        raise UserError(what, "Choose another place after --record.") from error
+    note(f"What was looked at is in {file}.")
 
 
 def _recorded(file: Path) -> Record:

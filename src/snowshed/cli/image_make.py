@@ -151,7 +151,7 @@ def fetch(invocation: Invocation, system: str | None, url: str, sha256: str) -> 
 @click.command("export")
 @common
 @click.argument("name", shell_complete=candidates.images)
-@click.argument("file", type=click.Path(path_type=Path), callback=new_file)
+@click.argument("file", type=click.Path(readable=False, path_type=Path), callback=new_file)
 @waiting
 @click.pass_obj
 def export(invocation: Invocation, name: str, file: Path) -> int:

@@ -128,9 +128,15 @@ def config_file(function: F) -> F:
 
 
 def new_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """The callback of what names a file that is to be written: its folder is there, before any work is done for it."""
-    if value is not None and not value.parent.is_dir():
+    """The callback of what names a file that is to be written: it can be, as far as that is seen before the work."""
+    if value is None:
+        return None
+    if not value.parent.is_dir():
         raise UserError(f"There is no folder {value.parent}.", "Make it, or choose another place.")
+    if value.is_dir():
+        raise UserError(f"{value} is a folder, not a file.", f"Give the file a name: {value / 'NAME'}.")
+    if not os.access(value if value.exists() else value.parent, os.W_OK):
+        raise UserError(f"You may not write {value}.", "Choose another place.")
     return value
 
 

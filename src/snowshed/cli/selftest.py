@@ -32,7 +32,7 @@ LIST = (*FIRST, STEPS[0], *THEN[:3], *STEPS[1:], *THEN[3:])
     "--report",
     "file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     callback=new_file,
     help="Write the report there too.",
 )

@@ -39,7 +39,13 @@ Builders = Callable[[], Sequence[BuilderPaths]]
 )
 @click.option("--once", is_flag=True, help="Print it once, as text, and end: so it does without a terminal, too.")
 @click.option("--json", "as_json", is_flag=True, help="Once, as JSON: a list of builders.")
-@click.option("--svg", metavar="FILE", type=click.Path(path_type=Path), callback=new_file, help="Once, as a picture.")
+@click.option(
+    "--svg",
+    metavar="FILE",
+    type=click.Path(readable=False, path_type=Path),
+    callback=new_file,
+    help="Once, as a picture.",
+)
 @click.pass_obj
 def command(invocation: Invocation, interval: float, once: bool, as_json: bool, svg: Path | None) -> int:
     """What all builders are doing, as it changes: processors, memory, disk, connections, builds by name, time to idle.

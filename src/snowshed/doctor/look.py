@@ -171,11 +171,19 @@ class Recorded:
 
 
 def write(record: Record, file: Path) -> None:
-    """Write a recording, readable for its owner alone: it names users, paths and programs of a machine."""
+    """Write a recording, readable for its owner alone: it names users, paths and programs of a machine.
+
+    Raises `OSError`; nothing half-made is left then.
+    """
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(text + b"\n")
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(text + b"\n")
+    except OSError:
+        if file.is_file():
+            file.unlink()
+        raise
 
 
 def load(file: Path) -> Record:

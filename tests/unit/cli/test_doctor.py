@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def test_a_recording_is_judged(mac: Path, capsys: pytest.CaptureFixture[str]) ->
     assert out.startswith("host\n  ✓ configuration: aarch64-linux, 4 cores, 8 GiB, port 31222\n")
     assert "\nbuilder\n  ✓ supervisor: process 512" in out
     assert err.startswith("All is well: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_takes_no_recording(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "full").symlink_to("/dev/full")
+    for file in (home / "full", Path("/dev/full")):
+        assert cli.main(["doctor", "--only", "port", "--record", str(file)]) == 2
+        err = capsys.readouterr().err
+        assert f"cannot be written to {file}: No space left on device.\n  Choose another place after --record." in err
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_where_nobody_may_write_nothing_is_looked_at(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.chmod(0o500)
+    assert cli.main(["doctor", "--record", str(home / "file")]) == 2
+    assert capsys.readouterr() == ("", f"snowshed: You may not write {home / 'file'}.\n  Choose another place.\n")
 
 
 def test_quiet_says_only_what_is_wrong(mac: Path, capsys: pytest.CaptureFixture[str]) -> None:

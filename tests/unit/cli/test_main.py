@@ -178,7 +178,7 @@ def test_a_terminal_without_our_signs_gets_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "says"), [("folder", "Is a directory"), ("file/x", "There is no folder"), ("none/x", "There is no folder")]
+    ("file", "says"), [("folder", "is a folder"), ("file/x", "There is no folder"), ("none/x", "There is no folder")]
 )
 def test_a_file_that_cannot_be_written(
     file: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
