@@ -9,10 +9,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from command import Place, free_port, interrupt, with_patience
+from snowshed.cli.launch import Supervisor
+from snowshed.errors import UserError
 from snowshed.paths import BuilderPaths
+from snowshed.supervisor.main import Order
 
 
 @pytest.fixture
@@ -117,6 +121,8 @@ def test_run_is_the_supervisor_in_the_foreground_and_ends_with_ctrl_c(place: Pla
     process = place.spawn("run", "--port", str(free_port()), "--memory", "512", "--on-demand")
     with_patience(lambda: place.run("status", "--json").out.count('"state": "stopped"') and report(place)["version"])
     assert report(place)["supervisorPid"] == process.pid
+    refused = place.run("suspend")
+    assert (refused.status, refused.err.splitlines()[0]) == (3, "snowshed: Cannot suspend: the builder is not running.")
     done = interrupt(process)
     assert done.status == 0, done.words
     assert done.out == ""
@@ -205,6 +211,19 @@ def test_a_supervisor_that_hangs_is_named_and_can_be_ended(place: Place) -> None
     assert f"(process {pid}) did not answer" in done.err
     place.ok("stop", "--force")
     with_patience(lambda: place.processes() == {})
+
+
+def test_of_two_starts_at_the_same_time_the_later_leaves_the_other_alone(running: Place) -> None:
+    """Both have seen that nobody runs; one is too late when its supervisor looks."""
+    paths = BuilderPaths("default", running.state)
+    before = report(running)["supervisorPid"]
+    order = msgspec.json.decode(paths.last_config.read_bytes(), type=Order)
+    late = Supervisor(paths)
+    late.start(order.config, order.image)
+    with pytest.raises(UserError, match="is running already"):
+        late.await_ready()
+    late.take_back()
+    assert (report(running)["state"], report(running)["supervisorPid"]) == ("running", before)
 
 
 def test_a_client_that_leaves_does_not_take_the_start_with_it(place: Place) -> None:

@@ -53,6 +53,7 @@ class Supervisor:
         self._paths = paths
         self._pid: int | None = None
         self._ready = -1
+        self._listens = False
 
     def start(self, config: BuilderConfig, image: str) -> None:
         """Start it, detached, its words in the supervisor's log. A Ctrl-C meanwhile counts afterwards."""
@@ -83,6 +84,7 @@ class Supervisor:
             line += more
         if line != b"ready\n":
             raise from_json(msgspec.json.decode(line))
+        self._listens = True
 
     def take_back(self) -> None:
         """End it, whatever it is doing, and return when nothing of it is left. Not to be interrupted."""
@@ -90,7 +92,7 @@ class Supervisor:
             return
         before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
         try:
-            if not self._stops_when_asked(self._pid):
+            if not (self._listens and self._stops_when_asked(self._pid)):
                 process.end_detached(self._pid, 15.0)
         finally:
             for number, handler in before.items():
@@ -98,6 +100,7 @@ class Supervisor:
             self._pid = None
 
     def _stops_when_asked(self, pid: int) -> bool:
+        """Before ours listens, whoever answers is another's, which somebody else started at the same time."""
         with suppress(SnowshedError), Control(self._paths.control) as control:
             control.request("stop", force=False, grace=GIVE_UP_GRACE, silence=GIVE_UP_GRACE + 15.0)
             return process.await_detached(pid, 15.0)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..control.client import Control, Each
+from ..control.client import Control, Each, NoSupervisor
 from ..errors import NotRunning, UserError
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 from ..state import held
@@ -29,7 +29,12 @@ def ask(paths: BuilderPaths, verb: str, *, silence: float, each: Each | None = N
 
 
 def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
-    """The error for a builder without a supervisor: it may be unknown, or just starting or ending."""
+    """The error for a builder without a supervisor: it may be unknown, or just starting or ending.
+
+    What a supervisor says stays as it is.
+    """
+    if not isinstance(error, NoSupervisor):
+        return error
     option = "" if paths.name == "default" else f" -b {paths.name}"
     if held(paths.supervisor_lock):
         return UserError(f"The builder {paths.name} is just starting or ending.", "Try again in a moment.")

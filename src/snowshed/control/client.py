@@ -141,6 +141,10 @@ class Control:
         return Nonsense(self._path, said, peer_pid(self._socket))
 
 
+class NoSupervisor(NotRunning):
+    """Nobody listens, while a supervisor itself says `NotRunning` of a builder that it serves."""
+
+
 class Unresponsive(GuestError):
     """A supervisor that holds its socket and does not answer; `pid` is the process, where the system tells."""
 
@@ -211,7 +215,7 @@ def _connect(path: Path, deadline: float) -> socket.socket:
 
 def _why_not(path: Path, error: OSError) -> SnowshedError:
     if isinstance(error, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
-        return NotRunning("The builder is not running.", "Start it with `snowshed start`.")
+        return NoSupervisor("The builder is not running.", "Start it with `snowshed start`.")
     if isinstance(error, PermissionError):
         return UserError(f"You may not talk to the builder at {path}.", "It belongs to another user: ask them.")
     if isinstance(error, TimeoutError | BlockingIOError):
