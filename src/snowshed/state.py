@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import UserError
-from .paths import BuilderPaths
+from .paths import DEFAULT_BUILDER, BuilderPaths
 from .units import format_size
 
 PRIVATE = 0o700
@@ -89,6 +89,15 @@ def held(lock: Path, *, shared: bool = False) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def unreachable(name: str) -> UserError:
+    """The error for a supervisor that holds its lock while nobody listens at its control socket."""
+    option = "" if name == DEFAULT_BUILDER else f" -b {name}"
+    return UserError(
+        f"The supervisor of {name} cannot be reached: it is just starting or ending, or its control socket is gone.",
+        f"Try again in a moment; if it stays so, `snowshed stop{option}` ends it.",
+    )
 
 
 def await_release(lock: Path, patience: float) -> bool:

@@ -116,6 +116,31 @@ def test_a_supervisor_that_was_told_to_end_while_suspended_resumes_at_the_next_s
     assert len(place.qemu.journal("restore")) == 1
 
 
+def test_a_supervisor_whose_socket_was_deleted_is_named_as_such_and_stopped(place: Place) -> None:
+    place.start()
+    (place.state / "control.sock").unlink()
+    for words in (["status"], ["doctor"], ["start"], ["ssh", "true"], ["suspend"]):
+        said = place.run(*words)
+        assert said.status != 0
+        assert "its control socket is gone" in said.out + said.err, words
+        assert "`snowshed stop` ends it" in said.out + said.err, words
+        assert "supervisor: not running" not in said.out
+    stopped = place.ok("stop")
+    assert "a signal tells the supervisor" in stopped.err
+    assert [entry["what"] for entry in place.qemu.journal() if entry["what"] in ("shutdown", "powerdown")]
+    assert place.processes() == {}
+
+
+def test_one_that_is_stuck_besides_is_destroyed(place: Place) -> None:
+    place.start()
+    supervisor = status_of(place, "supervisorPid")
+    (place.state / "control.sock").unlink()
+    os.kill(supervisor, signal.SIGSTOP)
+    assert f"process {supervisor}" in place.ok("destroy", "--yes").err
+    assert not place.state.exists()
+    with_patience(lambda: place.processes() == {})
+
+
 def test_two_supervisors_for_one_builder_are_one_too_many(place: Place) -> None:
     place.start()
     second = place.run("run", "--port", str(free_port()), "--memory", "512", "--cores", "1")

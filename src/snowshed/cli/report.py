@@ -20,7 +20,7 @@ from ..errors import NotRunning
 from ..images import freshness
 from ..model import systems
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder, state_root
-from ..state import builders, held
+from ..state import builders, held, unreachable
 
 OK = 0
 NOT_RUNNING = NotRunning.exit_status
@@ -166,7 +166,8 @@ def _notices(paths: BuilderPaths) -> list[str]:
     if not paths.state.exists():
         return [_never_started(paths)]
     if held(paths.supervisor_lock):
-        return ["Its supervisor is just starting or ending."]
+        error = unreachable(paths.name)
+        return [f"{error.message} {error.hint}"]
     if held(paths.vm_lock):
         return ["A virtual machine is left over from a crash; `snowshed start` ends it before it starts another."]
     if (last := _last_state(paths.events)) not in ENDED:

@@ -15,7 +15,7 @@ from ..control.client import Control
 from ..errors import NotRunning, UserError
 from ..guest import bootfiles
 from ..paths import BuilderPaths
-from ..state import held, prepare, refuse_to_shrink
+from ..state import held, prepare, refuse_to_shrink, unreachable
 from ..units import format_duration
 from . import tail
 from .images import check_image, image_for
@@ -123,10 +123,7 @@ def _state_of(paths: BuilderPaths) -> dict[str, Any] | None:
             return control.report()
     except NotRunning:
         if held(paths.supervisor_lock):
-            raise UserError(
-                f"Another snowshed is just starting or ending the builder {paths.name}.",
-                "Wait a moment and look at `snowshed status`.",
-            ) from None
+            raise unreachable(paths.name) from None
         return None
 
 

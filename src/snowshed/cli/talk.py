@@ -13,7 +13,7 @@ from typing import Any
 from ..control.client import Control, Each, NoSupervisor
 from ..errors import NotRunning, UserError
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
-from ..state import held
+from ..state import held, unreachable
 from .known import known_builders
 from .report import note_version
 
@@ -29,7 +29,7 @@ def ask(paths: BuilderPaths, verb: str, *, silence: float, each: Each | None = N
 
 
 def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
-    """The error for a builder without a supervisor: it may be unknown, or just starting or ending.
+    """The error for a builder without a supervisor: it may be unknown, or one that cannot be reached.
 
     What a supervisor says stays as it is.
     """
@@ -37,7 +37,7 @@ def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:
         return error
     option = "" if paths.name == "default" else f" -b {paths.name}"
     if held(paths.supervisor_lock):
-        return UserError(f"The builder {paths.name} is just starting or ending.", "Try again in a moment.")
+        return unreachable(paths.name)
     not_running = NotRunning(f"The builder {paths.name} is not running.", f"Start it with `snowshed start{option}`.")
     return unknown(paths) or not_running
 

@@ -120,7 +120,8 @@ class Control:
                 self._socket.settimeout(None if deadline is None else _left(deadline))
                 more = self._socket.recv(1 << 16)
             except TimeoutError:
-                raise Unresponsive(doing, seconds or 0.0, peer_pid(self._socket)) from None
+                pid = peer_pid(self._socket)
+                raise Unresponsive(f"did not answer `{doing}` within {seconds or 0.0:.0f} seconds", pid) from None
             except OSError as error:
                 raise Gone(doing) from error
             if not more:
@@ -148,10 +149,10 @@ class NoSupervisor(NotRunning):
 class Unresponsive(GuestError):
     """A supervisor that holds its socket and does not answer; `pid` is the process, where the system tells."""
 
-    def __init__(self, doing: str, seconds: float, pid: int | None) -> None:
+    def __init__(self, how: str, pid: int | None = None) -> None:
         who = f" (process {pid})" if pid else ""
         super().__init__(
-            f"The builder's supervisor{who} did not answer `{doing}` within {seconds:.0f} seconds.",
+            f"The builder's supervisor{who} {how}.",
             "Look at `snowshed logs`; `snowshed stop --force` ends it.",
         )
         self.pid = pid
@@ -219,8 +220,5 @@ def _why_not(path: Path, error: OSError) -> SnowshedError:
     if isinstance(error, PermissionError):
         return UserError(f"You may not talk to the builder at {path}.", "It belongs to another user: ask them.")
     if isinstance(error, TimeoutError | BlockingIOError):
-        return GuestError(
-            "The builder's supervisor does not accept connections.",
-            "Look at `snowshed logs`; `snowshed stop --force` ends it.",
-        )
+        return Unresponsive("does not accept connections")
     return GuestError(f"The builder's control socket {path} cannot be used: {error}.", "Look at `snowshed logs`.")

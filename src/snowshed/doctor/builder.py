@@ -20,6 +20,7 @@ from ..errors import NotRunning, SnowshedError
 from ..paths import BuilderPaths
 from ..process import attempt, exchange
 from ..ssh.config import alias
+from ..state import held, unreachable
 from ..units import MIB, format_duration, format_size
 from .check import Check, Verdict, fine, note, wrong
 from .look import Case, Look
@@ -76,10 +77,16 @@ def _report(case: Case) -> dict[str, Any]:
         with Control(paths.control) as control:
             return control.report()
     except NotRunning:
+        if held(paths.supervisor_lock):
+            return _failed(unreachable(paths.name))
         never = not paths.state.exists()
         return {"supervisorPid": None, "running": False, "notices": ["It was never started."] if never else []}
     except SnowshedError as error:
-        return {"error": error.message, "hint": error.hint, "running": False}
+        return _failed(error)
+
+
+def _failed(error: SnowshedError) -> dict[str, Any]:
+    return {"error": error.message, "hint": error.hint, "running": False}
 
 
 def answers(look: Look) -> Verdict:

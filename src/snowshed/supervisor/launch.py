@@ -17,10 +17,10 @@ from ..config import BuilderConfig
 from ..drivers.base import Capabilities, Driver, Launch, Vm
 from ..errors import GuestError, SnowshedError, UserError
 from ..guest.contract import contract
+from ..holder import holds
 from ..images import gpt
 from ..model.machine import MachineSpec
 from ..paths import BuilderPaths
-from ..process import run
 from ..state import prepare_runtime
 from ..tasks import finish
 from . import datadisk
@@ -189,20 +189,6 @@ class Launcher:
             if holds(pid, self.paths.vm_lock):
                 self._say(f"A virtual machine was left over from a crash (process {pid}); it is ended.")
                 os.kill(pid, signal.SIGKILL)
-
-
-def holds(pid: int, lock: Path) -> bool:
-    """Whether process `pid` has `lock` open: a pid alone may be anybody's by now.
-
-    Without ``/proc`` (macOS), lsof(8) knows; where it does not either, the answer is no, and the user is asked to look.
-    """
-    if not Path("/proc/self/fd").exists():
-        with suppress(SnowshedError, OSError):
-            return str(pid) in run(["/usr/sbin/lsof", "-t", "--", lock], timeout=AFTER_KILL).split()
-        return False
-    with suppress(OSError):
-        return any(fd.exists() and fd.samefile(lock) for fd in Path(f"/proc/{pid}/fd").iterdir())
-    return False
 
 
 def explain(error: BaseException) -> SnowshedError:

@@ -18,6 +18,7 @@ from ..config import BuilderConfig
 from ..control.server import listen
 from ..drivers import registry
 from ..errors import SnowshedError, UserError
+from ..holder import sign
 from ..images import own_disk, store
 from ..paths import BuilderPaths
 from ..shares import NIX_STORE, check_places, check_store
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         lock = Lock.take(paths.supervisor_lock)
         if lock is None:
             raise UserError(f"A supervisor of {paths.name} is running already.", "Look at `snowshed status`.")
+        sign(lock.descriptor)
         service = _assemble(paths, order, on_demand=options.on_demand)
     except SnowshedError as error:
         ready.failed(error)
