@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Fate:
     """The guest's answer to whoever asks what builds said last."""
     clockless: bool = False
     """The guest has no clock of its own, and says so while it boots."""
+    ahead: float = 0.0
+    """Seconds that the guest's clock is ahead of the host's, until it is set."""
     busy: bool = False
     """Somebody talks to the guest's Nix."""
     silent: set[str] = field(default_factory=set)
@@ -298,7 +301,10 @@ class FakeVm(Vm):
                 return arguments["id"]
             case "guest-set-time":
                 self.clock_is_set = True
+                self._fate.ahead = 0.0
                 return {}
+            case "guest-get-time":
+                return int((time.time() + self._fate.ahead) * 1e9)
             case "guest-exec":
                 self._asked.append(" ".join(arguments.get("arg", [])))
                 return {"pid": len(self._asked)}

@@ -77,6 +77,10 @@ class Agent:
         """Return when the agent has answered."""
         await self._call("guest-ping", seconds=seconds)
 
+    async def time(self, *, seconds: float = ANSWER_SECONDS) -> float:
+        """What the guest's clock says, in seconds since the epoch."""
+        return float(await self._call("guest-get-time", seconds=seconds)) / 1_000_000_000
+
     async def set_time(self, epoch: float, *, seconds: float = ANSWER_SECONDS) -> None:
         """Set the guest's clock to `epoch` seconds.
 

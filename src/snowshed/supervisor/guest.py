@@ -180,6 +180,13 @@ class LiveGuest:
             await agent.ping()
         await agent.set_time(time.time())
 
+    async def clock_ahead(self) -> float:
+        """Seconds that the guest's clock is ahead of the host's at least, negative where it is behind."""
+        agent = await self.agent()
+        asked = time.time()
+        there = await agent.time()
+        return max(0.0, there - time.time()) + min(0.0, there - asked)
+
     async def builds(self) -> int:
         """Processes of builds that run in the guest, whether or not anybody is connected."""
         answer = await (await self.agent()).run(["/bin/sh", "-c", _COUNT_BUILDS])

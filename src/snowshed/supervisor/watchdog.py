@@ -1,4 +1,4 @@
-"""Noticing that a running guest answers nobody any more.
+"""Noticing that a running guest answers nobody any more, or does not keep the time.
 
 A guest is taken for dead when neither its agent nor its sshd has answered for the configured time: either alone may
 be busy or broken while builds go on. What is looked at has no event, so it is asked, a few times within that time.
@@ -12,6 +12,7 @@ from contextlib import suppress
 from ..config import WatchdogConfig
 from ..errors import GuestError, SnowshedError
 from .builder import Builder
+from .clock import keep_time
 from .guest import LiveGuest
 from .journal import Journal
 
@@ -46,7 +47,11 @@ class Watchdog:
             if not self._builder.is_running(guest):
                 return
             began = asyncio.get_running_loop().time()
-            silent = 0 if await _answers(guest, pause) else silent + 1
+            if await _answers(guest, pause):
+                silent = 0
+                await keep_time(guest, self._journal)
+            else:
+                silent += 1
             took = asyncio.get_running_loop().time() - began
 
     async def _give_up(self, guest: LiveGuest) -> None:

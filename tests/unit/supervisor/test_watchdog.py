@@ -10,6 +10,7 @@ from fakes.bench import Bench, bench
 
 from snowshed.config import WatchdogConfig
 from snowshed.model.lifecycle import State
+from snowshed.supervisor.clock import keep_time
 from snowshed.supervisor.journal import Feed
 from snowshed.supervisor.watchdog import Watchdog
 
@@ -88,3 +89,21 @@ async def test_a_guest_that_sleeps_is_not_watched(tmp_path: Path) -> None:
 async def test_zero_is_off(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         await Watchdog(WatchdogConfig(0.0), b.builder, b.journal).watch()
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(90.0, "ahead; it is set"), (-90.0, "behind; it is set")])
+async def test_a_clock_that_goes_wrong_is_set(tmp_path: Path, ahead: float, words: str) -> None:
+    async with watched(tmp_path, timeout=0.2) as (b, _), asyncio.timeout(60):
+        await b.builder.wake()
+        while words not in b.log.getvalue():
+            if b.driver.fate.ahead == 0.0:  # set at the end of the boot, or by the watchdog
+                b.driver.fate.ahead = ahead
+            await asyncio.sleep(0.01)
+
+
+async def test_a_clock_that_goes_right_is_left_alone(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        guest = await b.builder.wake()
+        b.driver.fate.ahead = 0.5
+        await keep_time(guest, b.journal)
+        assert "clock" not in b.log.getvalue()
