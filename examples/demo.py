@@ -53,8 +53,9 @@ class Demo:
         self.took.append((short, time.monotonic() - began))
 
     def snowshed(self, verb: str, *words: str) -> None:
-        command = [SNOWSHED, verb, *(() if verb == "image" else self.builder), *words]
-        show(["snowshed", verb, *words])
+        is_image = verb == "image"
+        command = [SNOWSHED, verb, *(() if is_image else self.builder), *words]
+        show(["snowshed", verb, *(() if is_image else ("-b", "demo")), *words])
         if subprocess.call(command) != 0:
             raise Failed(f"`snowshed {verb}` failed.")
 
@@ -139,7 +140,7 @@ class Demo:
     def explain(self) -> None:
         """What the builder has to say about a step that failed."""
         for words in (["status"], ["logs", "-n", "20"], ["logs", "--console", "-n", "20"]):
-            show(["snowshed", *words])
+            show(["snowshed", *words, "-b", "demo"])
             subprocess.call([SNOWSHED, *words, *self.builder])
 
     def clean_up(self) -> None:

@@ -188,9 +188,10 @@ def _check_against_host(config: BuilderConfig, origins: Mapping[str, str], host:
 def _check_combinations(config: BuilderConfig) -> None:
     given = {"--kernel": config.kernel, "--initrd": config.initrd, "--system": config.system_path}
     if any(given.values()) and not all(given.values()):
-        missing = ", ".join(name for name, value in given.items() if not value)
+        missing = [name for name, value in given.items() if not value]
+        lacks = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         raise UserError(
-            f"A direct boot needs kernel, initrd and system together; {missing} is missing.",
+            f"A direct boot needs kernel, initrd and system together; {lacks}.",
             "Give all three, or none to boot an image.",
         )
     if config.image and config.kernel:

@@ -20,6 +20,9 @@ def write(path: Path, data: bytes, mode: int = 0o600) -> None:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(data)
         sync_descriptor(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # a full disk's names none
+        raise
     finally:
         os.close(descriptor)
     temporary.replace(path)

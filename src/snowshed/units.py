@@ -73,8 +73,9 @@ def parse_duration(text: str | float, *, plain_unit: float = 1.0) -> float:
     """
     match = _DURATION.fullmatch(str(text).strip())
     if match is None or isinstance(text, bool):
+        plain = "minutes" if plain_unit == 60 else "seconds"
         raise UnitError(
-            f"{text!r} is not a duration.", "Write seconds, or a number with s, min, h or d: 90, 10min, 3h."
+            f"{text!r} is not a duration.", f"Write {plain}, or a number with s, min, h or d: 90, 10min, 3h."
         )
     return float(match[1]) * (_SECONDS[match[2].lower()] if match[2] else plain_unit)
 

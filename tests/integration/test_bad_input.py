@@ -82,7 +82,7 @@ def test_a_kernel_that_is_none(place: Place, boot: dict[str, Path]) -> None:
 
 
 def test_a_kernel_alone(place: Place, boot: dict[str, Path]) -> None:
-    refused(place.run("start", "--kernel", str(boot["kernel"])), "--initrd, --system is missing")
+    refused(place.run("start", "--kernel", str(boot["kernel"])), "--initrd and --system are missing")
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ def test_the_old_content_stays_where_the_new_cannot_be_written(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         durable.write(file, b"new")
+    assert caught.value.filename == str(file)
     assert file.read_bytes() == b"old"
     monkeypatch.undo()
     durable.write(file, b"new")

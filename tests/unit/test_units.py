@@ -65,6 +65,9 @@ def test_durations(text: str, seconds: float) -> None:
 def test_a_plain_duration_counts_in_the_unit_of_its_option() -> None:
     assert parse_duration("180", plain_unit=60) == 10800
     assert parse_duration("180s", plain_unit=60) == 180
+    with pytest.raises(UserError) as caught:
+        parse_duration("soon", plain_unit=60)
+    assert caught.value.hint.startswith("Write minutes, or a number with")
 
 
 @pytest.mark.parametrize("text", ["-1", "soon", "", "1y", "1 2", "nan", "inf", "9" * 400])

@@ -17,9 +17,10 @@ from ..units import GIB, KIB, MIB, TIB
 from .options import Invocation, common, config_file
 from .remember import implied
 from .render import out
+from .verbs import Group
 
 
-@click.group("config", short_help="Show and check the configuration.")
+@click.group("config", cls=Group, short_help="Show and check the configuration.")
 @common
 def command() -> None:
     """Show and check the configuration: ~/.config/snowshed/NAME.toml, SNOWSHED_* variables, the command line.

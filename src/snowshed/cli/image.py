@@ -18,9 +18,10 @@ from . import candidates, image_account, image_make
 from .options import Invocation, common, waiting
 from .progress import How, progress
 from .render import note, out, table
+from .verbs import Group
 
 
-@click.group("image", short_help="Make, list and delete what guests boot from.")
+@click.group("image", cls=Group, short_help="Make, list and delete what guests boot from.")
 @common
 def command() -> None:
     """Make, list and delete what guests boot from. `snowshed start` makes the image that it needs by itself.

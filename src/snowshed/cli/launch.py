@@ -41,8 +41,12 @@ def argv(paths: BuilderPaths, config_fd: int, *, on_demand: bool = False, ready_
 def order(paths: BuilderPaths, config: BuilderConfig, image: str) -> BinaryIO:
     """What a supervisor reads from its ``--config-fd``, as an open file without a name, at its beginning."""
     file = tempfile.TemporaryFile(dir=paths.state)  # noqa: SIM115 - its descriptor is what is handed over
-    file.write(msgspec.json.encode({"config": config, "image": image}))
-    file.seek(0)
+    try:
+        file.write(msgspec.json.encode({"config": config, "image": image}))
+        file.seek(0)
+    except OSError as error:
+        error.filename = str(paths.state)  # a full disk's names none
+        raise
     return file
 
 

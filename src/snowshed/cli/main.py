@@ -38,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             _traceback()
         return error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if sys.stderr.isatty():  # the ^C that it shows ends no line
             print(file=sys.stderr)
-        print("snowshed: interrupted.", file=sys.stderr)
+        print(f"snowshed: interrupted{''.join(f'; {text}' for text in interrupt.args)}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; the interpreter must not stumble over it once more at exit.
@@ -111,7 +111,8 @@ def _host_refuses(error: OSError) -> UserError | None:
 
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"There is no space left{where}.", "Free some, and try again: nothing half-made is kept.")
+        place = f" on the disk that holds {error.filename}" if error.filename else ""
+        return UserError(f"There is no space left{place}.", "Make room, and try again: nothing half-made is kept.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return UserError(f"{error.strerror}{where}.", "Make it accessible to you, or choose another place.")
     if error.filename and error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):

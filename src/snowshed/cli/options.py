@@ -193,7 +193,10 @@ _SETTINGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "What the guest reaches: nat, restricted or none (default: nat).",
         },
     ),
-    (("--idle-timeout",), {"metavar": "MINUTES", "help": "Put it to sleep when unused for so long (default: 0, off)."}),
+    (
+        ("--idle-timeout",),
+        {"metavar": "TIME", "help": "Put it to sleep when unused for so long: minutes, or 90s, 2h (default: 0, off)."},
+    ),
     (
         ("--idle-action",),
         {

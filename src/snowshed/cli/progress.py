@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from ..errors import SnowshedError
 from .render import moves, note
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ DOING = {
     "stopping": "Shutting the guest down",
 }
 """What is being done in a state; `starting` has stages."""
+
+SETTLED = ("running", "failed", "stopped")
+"""States in which an operation that fails leaves its builder."""
 
 
 class How(StrEnum):
@@ -157,6 +161,34 @@ class Bar:
         )
 
 
+class Once:
+    """Before another: keeps a sentence of trouble back until something else goes on. The error that the wait may end
+    with says the same, and is the one place for it then."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._kept: list[dict[str, Any]] = []
+
+    def event(self, event: dict[str, Any]) -> None:
+        if trouble(event):
+            self._kept.append(event)
+        elif event.get("state") in SETTLED:
+            self._shown.event(event)
+        else:
+            self.tell()
+            self._shown.event(event)
+
+    def moved(self, work: str, fraction: float | None = None) -> None:
+        self._shown.moved(work, fraction)
+
+    def tell(self, error: SnowshedError | None = None) -> None:
+        """Show what was kept, but for what `error` says."""
+        for event in self._kept:
+            if error is None or event["text"] != str(error):
+                self._shown.event(event)
+        self._kept.clear()
+
+
 def trouble(event: dict[str, Any]) -> str:
     """What a person has to know of an event, whatever else they want to hear; mostly nothing."""
     is_trouble = event.get("kind") == "message" and event.get("level", "info") != "info"
@@ -173,18 +205,34 @@ def progress(doing: str, how: How = How.PLAIN, stream: TextIO | None = None) -> 
     if how is How.JSON:
         yield Objects(stream or sys.stdout)
     elif how is How.QUIET:
-        yield Quiet()
+        with _once(Quiet()) as shown:
+            yield shown
     elif how is How.VERBOSE or not moves(terminal):
-        yield Lines(terminal)
+        with _once(Lines(terminal)) as shown:
+            yield shown
     else:
         from rich.console import Console
 
         try:
-            with bar_on(Console(file=terminal)) as live:
-                yield Bar(live, doing)
+            with bar_on(Console(file=terminal)) as live, _once(Bar(live, doing)) as shown:
+                yield shown
         except KeyboardInterrupt:
             print("^C", end="", file=terminal, flush=True)  # again: the bar took it away with its line
             raise
+
+
+@contextmanager
+def _once(progress: Progress) -> Iterator[Progress]:
+    once = Once(progress)
+    try:
+        yield once
+    except SnowshedError as error:
+        once.tell(error)
+        raise
+    except BaseException:
+        once.tell()
+        raise
+    once.tell()
 
 
 def done(text: str, how: How, **facts: Any) -> None:

@@ -17,6 +17,7 @@ from ..images.own_disk import origin_of
 from ..network.ports import is_free
 from ..paths import BuilderPaths, state_root
 from ..state import builders
+from .render import note
 
 
 def implied(paths: BuilderPaths, options: Layer) -> dict[str, Value]:
@@ -54,10 +55,15 @@ def last_options(paths: BuilderPaths) -> dict[str, Value]:
 
 
 def remember_options(paths: BuilderPaths, options: Layer) -> None:
-    """Keep what this start was given on its command line, for `restart`."""
+    """Keep what a start was given on its command line, for `restart`. The builder is up: a full disk ends nothing."""
     new = paths.last_options.with_suffix(".new")
-    new.write_text(json.dumps(dict(options)))
-    new.replace(paths.last_options)
+    try:
+        new.write_text(json.dumps(dict(options)))
+        new.replace(paths.last_options)
+    except OSError as error:
+        note(f"`snowshed restart` will not know these options: {error.strerror} ({paths.last_options}).")
+        with suppress(OSError):
+            new.unlink()
 
 
 def _object(file: Path) -> dict[str, Any]:

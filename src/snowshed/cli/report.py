@@ -170,7 +170,7 @@ def _notices(paths: BuilderPaths) -> list[str]:
         return [f"{error.message} {error.hint}"]
     if held(paths.vm_lock):
         return ["A virtual machine is left over from a crash; `snowshed start` ends it before it starts another."]
-    if (last := _last_state(paths.events)) not in ENDED:
+    if (last := last_state(paths.events)) not in ENDED:
         return [f"It was cut off while it was {last}, by a crash or a power cut; `snowshed start` mends that."]
     return []
 
@@ -185,7 +185,7 @@ def _never_started(paths: BuilderPaths) -> str:
     return "It was never started."
 
 
-def _last_state(events: Path) -> str:
+def last_state(events: Path) -> str:
     """The state that the last supervisor wrote down last; empty where it wrote none."""
     try:
         with events.open("rb") as stream:

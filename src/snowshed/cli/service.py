@@ -33,9 +33,12 @@ from .options import Invocation, common, layer, settings
 from .program import program
 from .remember import free_port, implied
 from .render import note, out
+from .verbs import Group
 
 
-@click.group("service", short_help="Have systemd or launchd keep the builder's port, and start it on demand.")
+@click.group(
+    "service", cls=Group, short_help="Have systemd or launchd keep the builder's port, and start it on demand."
+)
 @common
 def command() -> None:
     """Have systemd or launchd keep the builder's port, and start the builder when a connection comes.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from ..control.client import goes_on
 from .options import Invocation, common, waiting
 from .progress import done, progress
 from .start import START_SILENCE
-from .talk import ask
+from .talk import ask, stopped_meanwhile
 
 SAVE_SILENCE = 660.0
 """Seconds without a word: longer than the supervisor gives the writing of the guest's memory."""
@@ -64,7 +65,7 @@ def resume(invocation: Invocation) -> int:
     \b
     snowshed resume
     """
-    with progress("Waking it", invocation.how) as shown:
+    with progress("Waking it", invocation.how) as shown, goes_on("resume"), stopped_meanwhile(invocation.paths):
         report = ask(invocation.paths, "start", silence=START_SILENCE, each=shown.event)
     done(f"The builder {invocation.builder} is running.", invocation.how, report=report)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from .. import process
 from ..config import BuilderConfig, Layer
-from ..control.client import Control
+from ..control.client import Control, goes_on
 from ..errors import NotRunning, UserError
 from ..guest import bootfiles
 from ..paths import BuilderPaths
@@ -25,6 +26,7 @@ from .progress import LABELS, How, Progress, done, progress
 from .remember import implied, remember_options
 from .render import note
 from .report import ASLEEP, note_version
+from .talk import stopped_meanwhile
 
 START_SILENCE = 360.0
 """Seconds without a word from the supervisor: longer than it gives any stage of a boot."""
@@ -40,6 +42,9 @@ def command(invocation: Invocation, /, no_wait: bool, **given: Any) -> int:
     """Start the builder and return when Nix can build on it.
 
     The first start makes the image that the guest boots from. A builder that is asleep is woken.
+
+    System, port and disk size are kept from one start to the next; other options count for this start and its
+    `restart`, unless they stand in ~/.config/snowshed/NAME.toml.
 
     \b
     snowshed start                                  a builder like this machine
@@ -110,7 +115,7 @@ def _console(paths: BuilderPaths, wanted: bool) -> Iterator[None]:
 
 def _follow(paths: BuilderPaths, shown: Progress) -> dict[str, Any]:
     """Return the report of the builder once it is ready, showing how it gets there."""
-    with Control(paths.control) as control:
+    with stopped_meanwhile(paths), Control(paths.control) as control:
         report: dict[str, Any] = control.request("start", each=shown.event, silence=START_SILENCE)
         return report
 
@@ -137,9 +142,11 @@ def _wake(paths: BuilderPaths, report: dict[str, Any], options: Layer, how: How)
         )
     if options:
         note("It wakes as it was started; `snowshed restart` with these options makes it another machine.")
-    with progress("Waking it", how) as shown:
-        report = _follow(paths, shown)
-    done(summary(paths, report["port"], report), how, report=report)
+    began = time.monotonic()
+    with progress("Waking it", how) as shown, goes_on("resume"):
+        awake = _follow(paths, shown)
+    took = time.monotonic() - began if awake["stages"] == report["stages"] else None
+    done(summary(paths, awake["port"], awake, woken_in=took), how, report=awake)
     return 0
 
 
@@ -149,11 +156,15 @@ def _leave_no_empty_folders(paths: BuilderPaths) -> None:
             folder.rmdir()
 
 
-def summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None) -> str:
-    """What is said at the end of a start; `report` is None where nobody waited for it."""
+def summary(paths: BuilderPaths, port: int, report: dict[str, Any] | None, *, woken_in: float | None = None) -> str:
+    """What is said at the end of a start; `report` is None where nobody waited for it. `woken_in` is how many seconds
+    a wake took that was no boot: the stages in the report are those of the boot before it."""
     option = "" if paths.name == "default" else f" -b {paths.name}"
     if report is None:
         return f"The builder {paths.name} is starting; `snowshed status{option}` tells how far it is."
+    if woken_in is not None:
+        took = format_duration(woken_in)
+        return f"The builder {paths.name} ({report['system']}) is awake again after {took}; SSH on 127.0.0.1:{port}."
     stages = ", ".join(f"{stage['stage']} {stage['seconds']:.1f}" for stage in report["stages"])
     took = f" in {format_duration(report['stages'][-1]['seconds'])}" if stages else ""
     return (

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..control.client import Control, Each, NoSupervisor
+from ..control.client import Control, Each, Gone, NoSupervisor
 from ..errors import NotRunning, UserError
 from ..paths import DEFAULT_BUILDER, BuilderPaths, find_builder
 from ..state import held, unreachable
 from .known import known_builders
-from .report import note_version
+from .report import last_state, note_version
 
 
 def ask(paths: BuilderPaths, verb: str, *, silence: float, each: Each | None = None, **arguments: Any) -> Any:
@@ -26,6 +27,20 @@ def ask(paths: BuilderPaths, verb: str, *, silence: float, each: Each | None = N
             return control.request(verb, each=each, silence=silence, **arguments)
     except NotRunning as error:
         raise explain(paths, error) from None
+
+
+@contextmanager
+def stopped_meanwhile(paths: BuilderPaths) -> Iterator[None]:
+    """Tell a supervisor that was stopped during the block from one that broke. Raises `NotRunning` for that."""
+    try:
+        yield
+    except Gone:
+        if last_state(paths.events) not in ("stopping", "stopped"):
+            raise
+        option = "" if paths.name == DEFAULT_BUILDER else f" -b {paths.name}"
+        raise NotRunning(
+            f"The builder {paths.name} was stopped meanwhile.", f"Start it again with `snowshed start{option}`."
+        ) from None
 
 
 def explain(paths: BuilderPaths, error: NotRunning) -> NotRunning | UserError:

@@ -47,7 +47,23 @@ _ELSEWHERE = {
 }
 
 
-class Verbs(click.Group):
+class Group(click.Group):
+    """A group that says which of its verbs may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        verbs = self.list_commands(ctx)
+        if args and args[0] not in verbs and not args[0].startswith("-"):
+            error = click.UsageError(f"There is no verb {args[0]!r}.", ctx)
+            begun = [verb for verb in verbs if verb.startswith(args[0])]
+            near = begun or get_close_matches(args[0], verbs, 1)
+            error.hint = f"Did you mean `{ctx.command_path} {near[0]}`?" if near else ""  # type: ignore[attr-defined]
+            raise error
+        return super().resolve_command(ctx, args)
+
+
+class Verbs(Group):
     """A group whose commands are modules of this package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,17 +74,6 @@ class Verbs(click.Group):
             return None
         module, _, attribute = _ELSEWHERE.get(cmd_name, f"{cmd_name}:command").partition(":")
         return cast(click.Command, getattr(import_module(f".{module}", __package__), attribute))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            error = click.UsageError(f"There is no verb {args[0]!r}.", ctx)
-            begun = [verb for verb in VERBS if verb.startswith(args[0])]
-            near = begun or get_close_matches(args[0], VERBS, 1)
-            error.hint = f"Did you mean `snowshed {near[0]}`?" if near else ""  # type: ignore[attr-defined]
-            raise error
-        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """The verbs with what they do, and no verb imported for it."""

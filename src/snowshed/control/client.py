@@ -11,7 +11,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +33,9 @@ ESSENTIAL = frozenset(
     ("name", "state", "running", "version", "system", "port", "network", "image", "connections", "leases", "notices")
 ) | {"supervisorPid"}
 """What every supervisor's report has, whatever its version."""
+
+GOES_ON = ("suspend", "pause", "stop")
+"""Requests that a supervisor brings to their end, whoever asked has left or not."""
 
 Each = Callable[[dict[str, Any]], None]
 
@@ -86,6 +90,12 @@ class Control:
             self._socket.sendall(line)
         except OSError as error:
             raise Gone(verb) from error
+        if verb in GOES_ON:
+            with goes_on(verb):
+                return self._answer(verb, each, silence)
+        return self._answer(verb, each, silence)
+
+    def _answer(self, verb: str, each: Each | None, silence: float | None) -> Any:
         while True:
             answer = self._read_line(silence, verb)
             kind = next((kind for kind in ("event", "error", "ok") if kind in answer), "")
@@ -144,6 +154,15 @@ class Control:
 
 class NoSupervisor(NotRunning):
     """Nobody listens, while a supervisor itself says `NotRunning` of a builder that it serves."""
+
+
+@contextmanager
+def goes_on(verb: str) -> Iterator[None]:
+    """Have Ctrl-C in the block say that the supervisor does `verb` all the same."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the builder goes on with `{verb}`") from None
 
 
 class Unresponsive(GuestError):

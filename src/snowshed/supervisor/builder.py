@@ -23,7 +23,7 @@ from .idle import Leases
 from .journal import Journal
 from .launch import Launcher, explain
 from .restoring import restored
-from .suspension import Suspension
+from .suspension import Suspension, UnsavedError
 from .upkeep import settle_in, tidied
 
 
@@ -273,9 +273,9 @@ class Builder:
         except GuestGoneError:
             raise
         except (SnowshedError, OSError) as error:
-            self._given_up = UserError(
-                f"It was not suspended and runs on: {explain(error).message}", explain(error).hint
-            )
+            why = explain(error, self._suspension.temporary)
+            self._given_up: UserError = UnsavedError(f"It was not suspended and runs on: {why.message}", why.hint)
+            self._journal.say(str(self._given_up), level="warning")
             return False
         return not self._wanted
 

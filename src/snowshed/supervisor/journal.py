@@ -111,7 +111,8 @@ class Journal:
 
     def state(self, state: str, text: str = "") -> None:
         """Record that the builder is in another state now."""
-        self.add(Happening(at=time.time(), kind="state", text=text or f"The builder is {state}.", state=state))
+        said = text or f"The builder {'has' if state == 'failed' else 'is'} {state}."
+        self.add(Happening(at=time.time(), kind="state", text=said, state=state))
 
     def stage(self, stage: str, seconds: float) -> None:
         """Record that a wake got to `stage`, `seconds` after it began."""

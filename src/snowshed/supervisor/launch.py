@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -39,6 +40,15 @@ OPEN_TO_CLIENTS = ("boot", "sshd")
 
 AFTER_KILL = 10.0
 """Seconds for the kernel to take down a killed hypervisor."""
+
+LOGS = "`snowshed logs` has what led to it."
+HINTS = {
+    errno.EACCES: "Make it accessible to the account that the builder runs as.",
+    errno.EPERM: "Make it accessible to the account that the builder runs as.",
+    errno.EROFS: "Its file system is mounted read-only: mount it writable, or keep the builder elsewhere.",
+    errno.EIO: "The disk may be failing: the kernel's log says more.",
+}
+"""What to do where the operating system refuses a file."""
 
 Reached = Callable[[str], None]
 
@@ -90,11 +100,12 @@ class Launcher:
         several threads now and then meets an instruction that its kernel has just rewritten (``Oops: int3``; seen
         here with QEMU 7.2, and by multipath-tcp/mptcp_net-next#471).
         """
-        try:
+        with _worded(self.paths.state):
+            try:
+                return await self._boot(reached)
+            except GuestPanickedError:
+                self._say("It is started once more.")
             return await self._boot(reached)
-        except GuestPanickedError:
-            self._say("It is started once more.")
-        return await self._boot(reached)
 
     async def _boot(self, reached: Reached) -> LiveGuest:
         spec = self._prepare()
@@ -191,10 +202,31 @@ class Launcher:
                 os.kill(pid, signal.SIGKILL)
 
 
-def explain(error: BaseException) -> SnowshedError:
-    """Any error of an operation as one with a sentence."""
+def explain(error: BaseException, folder: Path | None = None) -> SnowshedError:
+    """Any error of an operation as one with a sentence; `folder` is where it was at work, if its file is not known."""
     if isinstance(error, SnowshedError):
         return error
     if isinstance(error, TimeoutError):
         return GuestError("The guest did not answer in time.", "`snowshed logs --console` has all that it said.")
-    return GuestError(f"{type(error).__name__}: {error}", "`snowshed logs` has what led to it.")
+    if isinstance(error, OSError) and error.strerror:
+        return _refused(error, os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else folder)
+    return GuestError(f"{type(error).__name__}: {error}", LOGS)
+
+
+@contextmanager
+def _worded(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
+def _refused(error: OSError, where: str | Path | None) -> SnowshedError:
+    """What the operating system refused at `where`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f"the disk that holds {where}" if where else "a disk"
+        return UserError(
+            f"There is no space left on {place}.", "Make room there, and try again; nothing that was built is lost."
+        )
+    message = f"{where}: {error.strerror}." if where else f"{error.strerror}."
+    return GuestError(message, HINTS.get(error.errno or 0, LOGS))

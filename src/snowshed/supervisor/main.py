@@ -25,6 +25,7 @@ from ..shares import NIX_STORE, check_places, check_store
 from ..ssh.keys import ensure_keys, write_ssh_config
 from ..state import prepare, prepare_runtime
 from . import activation
+from .launch import explain
 from .plan import Source, closure_source, image_source, machine_spec
 from .service import Service
 from .storage import Lock, identity
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
             raise UserError(f"A supervisor of {paths.name} is running already.", "Look at `snowshed status`.")
         sign(lock.descriptor)
         service = _assemble(paths, order, on_demand=options.on_demand)
-    except SnowshedError as error:
+    except (SnowshedError, OSError) as failed:
+        error = explain(failed, paths.state)
         ready.failed(error)
         print(f"snowshed: {error}", file=sys.stderr)
         return error.exit_status

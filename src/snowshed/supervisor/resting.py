@@ -10,6 +10,7 @@ from ..model.lifecycle import State
 from .builder import Builder
 from .idle import Leases
 from .journal import Journal
+from .suspension import UnsavedError
 
 
 def choose_action(wanted: str, capabilities: Capabilities) -> tuple[str, str]:
@@ -50,7 +51,8 @@ class Resting:
                 return
             await self._act(self.action[0])
         except SnowshedError as error:
-            self._journal.say(f"It was not put to rest: {error.message}", level="warning")
+            if not isinstance(error, UnsavedError):
+                self._journal.say(f"It was not put to rest: {error.message}", level="warning")
             if self._builder.state is State.RUNNING:
                 self._leases.arm()
 

@@ -50,6 +50,10 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
+class UnsavedError(UserError):
+    """A guest whose memory could not be saved, and that runs on. Its journal says so already."""
+
+
 class Suspension:
     """The suspended memory of one builder, if there is any."""
 
@@ -110,6 +114,8 @@ class Suspension:
             raise _unfit("another version of snowshed saved it")
         if manifest.fingerprint != fingerprint:
             raise _unfit("the machine's configuration, its image or the hypervisor changed")
+        if not self.exists:
+            raise _unfit("suspend.state is gone")
         if self._paths.suspend_state.stat().st_size != manifest.length:
             raise _unfit("suspend.state is not as long as it was written")
         for name, mark in manifest.disks.items():

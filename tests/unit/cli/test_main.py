@@ -129,7 +129,12 @@ def test_a_traceback_is_shown_to_whoever_asks(
     ("error", "status", "says"),
     [
         (KeyboardInterrupt(), 130, "snowshed: interrupted."),
-        (OSError(28, "No space left on device", "/x"), 2, "snowshed: There is no space left (/x)."),
+        (KeyboardInterrupt("it goes on"), 130, "snowshed: interrupted; it goes on."),
+        (
+            OSError(28, "No space left on device", "/x"),
+            2,
+            "snowshed: There is no space left on the disk that holds /x.",
+        ),
         (PermissionError(13, "Permission denied", "/x"), 2, "snowshed: Permission denied (/x)."),
         (OSError(5, "Input/output error", "/x"), 70, "snowshed: Something went wrong inside snowshed: OSError"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pyte
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from snowshed.cli import progress as module
 from snowshed.cli.progress import How, Progress, done, progress
+from snowshed.errors import GuestError
 
 
 def stage(name: str, seconds: float = 1.0) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         with progress("Preparing the image", stream=stream) as shown:
             for step in steps:
                 step(shown)
-                shown._live.refresh()  # type: ignore[attr-defined]
+                shown._shown._live.refresh()  # type: ignore[attr-defined]
                 screens.append(screen_of(stream.getvalue(), columns))
         return [*screens, screen_of(stream.getvalue(), columns)]
 
@@ -140,11 +142,11 @@ def test_a_start_fills_a_bar_and_leaves_nothing_behind(look: Callable[..., list[
 
 
 def test_a_suspend_fills_a_bar_and_what_is_wrong_stays(look: Callable[..., list[str]]) -> None:
-    screens = look(*(heard(event) for event in EVENTS[:3]))
+    screens = look(*(heard(event) for event in EVENTS[:4]))
     assert "Putting its memory on disk" in screens[0]
     assert "50%" in screens[1]
-    assert screens[2].splitlines()[0] == "It is slow."
-    assert screens[3] == "It is slow."
+    assert screens[3].splitlines()[0] == "It is slow."
+    assert screens[4] == "It is slow."
 
 
 @pytest.mark.parametrize("columns", [20, 40, 200])
@@ -170,3 +172,24 @@ def test_markup_in_what_is_shown_is_text() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(live.get_renderable())
     assert "[red]packages[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_the_wait_ends_with_is_not_said_twice_and_other_trouble_is_said() -> None:
+    stream = io.StringIO()
+    error = GuestError("It broke.", "Mend it.")
+    with suppress(GuestError), progress("Looking", stream=stream) as shown:
+        shown.event(warning("It is slow."))
+        shown.event(warning(str(error)))
+        shown.event(state("failed"))
+        raise error
+    assert stream.getvalue() == "  It is slow.\n"
+
+
+def test_trouble_after_which_something_goes_on_is_said_at_once() -> None:
+    stream = io.StringIO()
+    with progress("Looking", stream=stream) as shown:
+        shown.event(warning("It boots anew."))
+        shown.event(state("starting"))
+        assert stream.getvalue() == "  It boots anew.\n"
+        shown.event(warning("It is slow."))
+    assert stream.getvalue() == "  It boots anew.\n  It is slow.\n"

@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 
+from snowshed.cli.main import main
 from snowshed.cli.verbs import VERBS, snowshed
 
 CONTEXT = click.Context(snowshed)
@@ -51,3 +52,9 @@ def test_status_as_json_does_without_everything_that_is_slow() -> None:
     loaded = modules_after("status", "--json", "-b", "nobody")
     assert "snowshed.cli.report" in loaded
     assert not {"click", "msgspec", "asyncio", "rich", "inspect", "dataclasses", "subprocess", "tomllib"} & loaded
+
+
+@pytest.mark.parametrize("group", ["image", "config", "service"])
+def test_a_verb_that_a_group_has_not_is_said_as_everywhere(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group, "nonsense"]) == 2
+    assert capsys.readouterr().err.startswith("snowshed: There is no verb 'nonsense'.")

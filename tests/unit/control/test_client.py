@@ -113,6 +113,16 @@ def test_a_supervisor_that_leaves_without_an_answer_is_an_error(path: Path) -> N
         control.request("start")
 
 
+@pytest.mark.parametrize(("verb", "said"), [("suspend", ("the builder goes on with `suspend`",)), ("start", ())])
+def test_whoever_interrupts_what_goes_on_is_told(path: Path, verb: str, said: tuple[str, ...]) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with supervisor(path, {"event": {}}), Control(path) as control, pytest.raises(KeyboardInterrupt) as caught:
+        control.request(verb, each=interrupt)
+    assert caught.value.args == said
+
+
 REPORT: dict[str, Any] = dict.fromkeys(ESSENTIAL)
 
 

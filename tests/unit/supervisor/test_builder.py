@@ -188,8 +188,18 @@ async def test_a_suspend_that_fails_leaves_the_guest_running_and_says_so(tmp_pat
             await b.builder.suspend()
         assert b.builder.state is State.RUNNING
         assert not b.paths.suspend_state.exists()
+        assert b.log.getvalue().count("warning: It was not suspended and runs on: fake: save fails") == 1
         (await b.connect()).close()
         assert b.driver.starts == 1
+
+
+async def test_a_suspend_that_fails_at_the_idle_deadline_is_said_once(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.builder.wake()
+        b.driver.fate.failing.add("save")
+        await b.resting.rest()
+        assert b.builder.state is State.RUNNING
+        assert b.log.getvalue().count("warning: ") == b.log.getvalue().count("save fails") == 1
 
 
 @pytest.mark.parametrize("step", ["pause", "save"])

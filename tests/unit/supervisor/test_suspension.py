@@ -54,6 +54,13 @@ def test_consumed_memory_is_never_used_again(paths: BuilderPaths) -> None:
     assert list(paths.state.iterdir()) == [paths.disk]
 
 
+def test_memory_that_somebody_took_away_is_said(paths: BuilderPaths) -> None:
+    suspension = suspend(paths)
+    paths.suspend_state.unlink()
+    with pytest.raises(UserError, match=r"suspend\.state is gone"):
+        suspension.check("fingerprint")
+
+
 def change_disk(paths: BuilderPaths) -> None:
     paths.disk.write_bytes(b"other disk")
 
