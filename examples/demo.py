@@ -60,8 +60,10 @@ class Demo:
             raise Failed(f"`snowshed {verb}` failed.")
 
     def start(self) -> None:
+        """Restricted: everything comes from this machine, and the guest's Nix asks no cache in vain."""
         port = str(free_port())
-        self.snowshed("start", "--system", self.arch.nix_system, "--port", port, "--memory", "2GiB")
+        options = ["--port", port, "--memory", "2GiB", "--network", "restricted"]
+        self.snowshed("start", "--system", self.arch.nix_system, *options)
 
     def tell_nix(self) -> None:
         """What `snowshed machines` prints goes into a machines file, and that into a configuration of our own."""
