@@ -23,6 +23,9 @@ from ..errors import GuestError, NotRunning, SnowshedError, UserError, from_json
 GREETING_DEADLINE = 5.0
 """Seconds in which a supervisor that is alive has accepted a connection and said who it is."""
 
+ENDING = 0.1
+"""Seconds for the kernel to take a supervisor apart that was killed: its socket may be the last to go."""
+
 ANSWER_DEADLINE = 30.0
 """Seconds of silence after which a request counts as lost, unless the caller knows better."""
 
@@ -50,8 +53,15 @@ class Control:
 
     def __init__(self, path: Path, *, deadline: float = GREETING_DEADLINE) -> None:
         self._path = path
+        try:
+            self._greet(deadline)
+        except Gone:  # it was just ending: whether it has ended shows when it is asked again
+            time.sleep(ENDING)
+            self._greet(deadline)
+
+    def _greet(self, deadline: float) -> None:
         self._buffer = b""
-        self._socket = _connect(path, deadline)
+        self._socket = _connect(self._path, deadline)
         try:
             self.greeting = self._read_line(deadline, "greet")
             if not isinstance(self.greeting.get("protocol"), int):

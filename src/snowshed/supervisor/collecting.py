@@ -56,7 +56,10 @@ class Collecting:
         if guest is None or self._builder.ready_at is None or not self._builder.is_running(guest):
             return
         free = await guest.unless_gone(guest.disk_free(), LOOK_SECONDS, "it said how much of its disk is free")
-        if free >= self._least or (self._left_free is not None and free > NO_USE * self._left_free):
+        if free >= self._least:
+            self._left_free = None  # whatever fills the disk from here on may be garbage
+            return
+        if self._left_free is not None and free > NO_USE * self._left_free:
             return
         async with self.alone():
             work = guest.collect_unless_busy(self._enough - free)

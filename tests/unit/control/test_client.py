@@ -58,6 +58,22 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "control.sock"
 
 
+def test_a_supervisor_that_was_just_killed_is_not_running(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def end() -> None:
+        listener.accept()[0].close()
+        listener.close()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(NotRunning):
+        Control(path)
+    ending.join()
+
+
 def test_events_come_one_by_one_and_the_answer_last(path: Path) -> None:
     seen: list[dict[str, Any]] = []
     lines = ({"event": {"text": "a"}}, {"event": {"text": "b"}}, {"ok": {"state": "running"}})

@@ -58,6 +58,17 @@ async def test_what_did_not_help_is_not_done_again_before_the_disk_is_fuller(tmp
         assert b.driver.fate.garbage == 0
 
 
+async def test_a_disk_that_gets_full_anew_is_collected_anew(tmp_path: Path) -> None:
+    async with up(tmp_path) as (b, collecting):
+        b.driver.fate.free = GIB
+        await collecting.look()
+        b.driver.fate.free = 20 * GIB  # a large result was deleted
+        await collecting.look()
+        b.driver.fate.free, b.driver.fate.garbage = GIB, MIB
+        await collecting.look()
+        assert b.driver.fate.garbage == 0
+
+
 async def test_who_comes_meanwhile_waits_and_the_guest_is_kept_awake(tmp_path: Path) -> None:
     async with up(tmp_path) as (b, collecting):
         b.driver.fate.free = GIB
