@@ -30,6 +30,7 @@ for folder in "$@"; do
     mount -t overlay overlay -o "lowerdir=$folder,upperdir=$base/$name.upper,workdir=$base/$name.work" "$folder"
 done
 chmod 755 /root
+rm -rf /root/.local/share/snowshed /root/.config/snowshed  # in the layer: root of this machine may have builders too
 echo ready
 exec sleep infinity
 """

@@ -73,7 +73,7 @@ def test_an_ordinary_user_builds_in_the_guest(here: Host, tmp_path: Path) -> Non
     start_daemon(here, tmp_path / "nix-daemon.log")
     port = str(free_port())
     started = here.snowshed(
-        "start", "--port", port, "--memory", "1GiB", "--cores", "1", "--disk-size", "4G", user="ada"
+        "start", "--port", port, "--memory", "1GiB", "--cores", "2", "--disk-size", "4G", user="ada"
     )
     assert started.returncode == 0, started.stderr
     state = "/home/ada/.local/share/snowshed/default"
