@@ -42,9 +42,9 @@ def test_one_builder_is_left_as_it_is() -> None:
 
 
 def serve(
-    paths: BuilderPaths, *lines: dict[str, object], together: threading.Barrier | None = None
+    paths: BuilderPaths, *lines: dict[str, object], together: threading.Barrier | None = None, clients: int = 1
 ) -> threading.Thread:
-    """Be a builder's supervisor for one connection: say `lines`, `together` with others, read one, and leave."""
+    """Be a builder's supervisor for so many clients: say `lines`, `together` with others, read one, and leave."""
     paths.ssh.mkdir(parents=True)
     paths.runtime.mkdir(parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -52,11 +52,13 @@ def serve(
     listener.listen()
 
     def answer() -> None:
-        with listener, listener.accept()[0] as client:
-            if together is not None:
-                together.wait(30)
-            client.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            client.recv(4096) if lines else None
+        with listener:
+            for _ in range(clients):
+                with listener.accept()[0] as client:
+                    if together is not None:
+                        together.wait(30)
+                    client.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+                    client.recv(4096) if lines else None
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
@@ -87,7 +89,7 @@ def test_all_are_asked_side_by_side(verb: str, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("home")
 def test_a_supervisor_that_does_not_answer_costs_no_figures_of_others(capsys: pytest.CaptureFixture[str]) -> None:
-    broken = serve(BuilderPaths("broken"))
+    broken = serve(BuilderPaths("broken"), clients=2)  # who is let go without a word asks once more
     whole = serve(BuilderPaths("whole"), {"snowshed": "1", "protocol": PROTOCOL}, {"ok": {"text": ONE}})
     assert cli.main(["metrics"]) == 1
     out, err = capsys.readouterr()
