@@ -20,7 +20,7 @@ from ..doctor.look import Case, Live, Look, Record, Recorded, Recording
 from ..doctor.table import TABLE
 from ..errors import SnowshedError, UserError
 from . import root_nix
-from .options import Invocation, common, config_file, new_file
+from .options import Invocation, NewFile, common, config_file
 from .program import callable_by_root
 from .render import note, out, paint
 
@@ -44,8 +44,7 @@ MARKS = {
 @click.option(
     "--record",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=Path),
-    callback=new_file,
+    type=NewFile(),
     help="Write down all that was looked at.",
 )
 @click.option("--replay", metavar="FILE", type=click.Path(path_type=Path), help="Judge what --record wrote.")

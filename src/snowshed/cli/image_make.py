@@ -20,7 +20,7 @@ from ..images.upkeep import Upgrade
 from ..model.machine import Arch, arch_of_system
 from ..units import counted, format_size
 from . import candidates, image_account, image_where
-from .options import F, Invocation, common, new_file, waiting
+from .options import F, Invocation, NewFile, common, waiting
 from .progress import How, done, progress
 from .render import note, out
 
@@ -151,7 +151,7 @@ def fetch(invocation: Invocation, system: str | None, url: str, sha256: str) -> 
 @click.command("export")
 @common
 @click.argument("name", shell_complete=candidates.images)
-@click.argument("file", type=click.Path(readable=False, path_type=Path), callback=new_file)
+@click.argument("file", type=NewFile())
 @waiting
 @click.pass_obj
 def export(invocation: Invocation, name: str, file: Path) -> int:

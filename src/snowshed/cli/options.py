@@ -127,17 +127,21 @@ def config_file(function: F) -> F:
     )(function)
 
 
-def new_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """The callback of what names a file that is to be written: it can be, as far as that is seen before the work."""
-    if value is None:
-        return None
-    if not value.parent.is_dir():
-        raise UserError(f"There is no folder {value.parent}.", "Make it, or choose another place.")
-    if value.is_dir():
-        raise UserError(f"{value} is a folder, not a file.", f"Give the file a name: {value / 'NAME'}.")
-    if not os.access(value if value.exists() else value.parent, os.W_OK):
-        raise UserError(f"You may not write {value}.", "Choose another place.")
-    return value
+class NewFile(click.Path):
+    """A file that is to be written. It can be, as far as that is seen before the work."""
+
+    def __init__(self) -> None:
+        super().__init__(readable=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        file = Path(super().convert(value, param, ctx))  # type: ignore[arg-type]
+        if not file.parent.is_dir():
+            raise UserError(f"There is no folder {file.parent}.", "Make it, or choose another place.")
+        if file.is_dir():
+            raise UserError(f"{file} is a folder, not a file.", f"Give the file a name: {file / 'NAME'}.")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise UserError(f"You may not write {file}.", "Choose another place.")
+        return file
 
 
 _SETTINGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (

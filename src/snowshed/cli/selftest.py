@@ -14,7 +14,7 @@ from ..selftest.bench import Bench, Result, Step, free_port, perform
 from ..selftest.mac_steps import FIRST, THEN
 from ..selftest.report import MARKS, facts, render
 from ..selftest.steps import STEPS
-from .options import common, new_file
+from .options import NewFile, common
 from .render import note, out
 
 LIST = (*FIRST, STEPS[0], *THEN[:3], *STEPS[1:], *THEN[3:])
@@ -32,8 +32,7 @@ LIST = (*FIRST, STEPS[0], *THEN[:3], *STEPS[1:], *THEN[3:])
     "--report",
     "file",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=Path),
-    callback=new_file,
+    type=NewFile(),
     help="Write the report there too.",
 )
 def command(

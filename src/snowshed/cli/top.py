@@ -15,7 +15,7 @@ from ..paths import BuilderPaths, find_builder
 from .figures import Figures
 from .follow import Following
 from .known import known_builders
-from .options import Invocation, common, new_file
+from .options import Invocation, NewFile, common
 from .render import moves, note, out, snapshot
 
 INTERVAL = 2.0
@@ -42,8 +42,7 @@ Builders = Callable[[], Sequence[BuilderPaths]]
 @click.option(
     "--svg",
     metavar="FILE",
-    type=click.Path(readable=False, path_type=Path),
-    callback=new_file,
+    type=NewFile(),
     help="Once, as a picture.",
 )
 @click.pass_obj

@@ -96,7 +96,7 @@ class Suspension:
         self._checksum = summed
 
     def commit(self, fingerprint: str, disks: tuple[Path, ...]) -> None:
-        """Make the sealed memory the one to resume from. The VM must be gone: its disks are looked at."""
+        """Make the memory that was taken the one to resume from. The VM must be gone: its disks are looked at."""
         marks = {str(path): DiskMark.of(path) for path in disks}
         manifest = Manifest(fingerprint, marks, self.temporary.stat().st_size, self._checksum)
         durable.write(self._paths.suspend_manifest, msgspec.json.encode(manifest))
