@@ -17,11 +17,13 @@ import pytest
 
 from guests import Guest, guest, qemu_processes
 from snowshed.drivers.base import GuestNetwork
-from snowshed.model.machine import Arch
+from snowshed.model.machine import Arch, LinuxBoot
 from snowshed.ssh.config import alias
 from snowshed.units import GIB, KIB, MIB
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
+
+LOADER = {Arch.X86_64: "/lib64/ld-linux-x86-64.so.2", Arch.AARCH64: "/lib/ld-linux-aarch64.so.1"}
 
 CLEAN, IN_ERROR = 1, 2
 NEEDS_RECOVERY = 0x4
@@ -60,6 +62,7 @@ async def test_the_hosts_nix_builds_in_the_guest(tmp_path: Path, arch: Arch) -> 
         assert built == f"{arch}\nnixbld\n1\n", "a sandbox of its own holds nothing but what it makes"
         await _what_fetches_finds_the_name_server(machine, tmp_path)
         assert await _libraries_that_are_missing(machine) == ""
+        await _all_of_the_ssh_server_is_read_ahead(machine)
         assert await machine.sh("find / -xdev -perm /6000") == ""
         await machine.shut_down()
         assert state_of(machine.paths.disk) == (CLEAN, False)
@@ -91,12 +94,23 @@ async def _build(machine: Guest, folder: Path, script: str, more: str = "") -> s
     return Path(f"{store}{done.stdout.strip()}").read_text()  # noqa: ASYNC240 - a file of a few bytes
 
 
+async def _all_of_the_ssh_server_is_read_ahead(machine: Guest) -> None:
+    """The initrd names every library that the guest's own loader takes for the two programs of a first connection."""
+    assert isinstance(machine.spec.boot, LinuxBoot)
+    named = re.search(rb"usr/bin/busybox usr/sbin/sshd [^\n]*", machine.spec.boot.initrd.read_bytes())
+    assert named is not None
+    programs = ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session")
+    listed = await machine.sh(";".join(f"{LOADER[machine.spec.arch]} --list {program}" for program in programs))
+    loaded = {Path(line.split()[0]).name for line in listed.splitlines() if "linux-vdso" not in line}
+    assert len(loaded) > 10
+    assert loaded == {Path(name).name for name in named[0].decode().split()} - {"busybox", "sshd", "sshd-session"}
+
+
 async def _libraries_that_are_missing(machine: Guest) -> str:
     """The image holds a choice of files from packages: every program in it still has to find what it is linked to."""
-    loader = {Arch.X86_64: "/lib64/ld-linux-x86-64.so.2", Arch.AARCH64: "/lib/ld-linux-aarch64.so.1"}
     return await machine.sh(
         "for f in /usr/bin/* /usr/sbin/* /usr/lib/openssh/* /usr/lib/git-core/git /usr/lib/git-core/git-remote-https "
-        f"/usr/lib/*-linux-gnu/*.so.?; do [ -L $f ] || {loader[machine.spec.arch]} --list $f 2>/dev/null "
+        f"/usr/lib/*-linux-gnu/*.so.?; do [ -L $f ] || {LOADER[machine.spec.arch]} --list $f 2>/dev/null "
         '| grep "not found" | sed "s|^|$f |"; done; true',
         seconds=180,
     )

@@ -13,7 +13,7 @@ from ..errors import GuestError, UserError
 from ..guest.contract import contract
 from ..model.machine import Arch
 from ..units import MIB
-from . import copying, efi, freshness, initrd, recipe, rootfs, store, workshop
+from . import copying, efi, elf, freshness, initrd, recipe, rootfs, store, workshop
 from . import manifest as manifests
 from .apt import DEFAULT_SUITE, Package, PrivateApt
 from .manifest import EfiImage, LinuxImage, Manifest, Named, PackageName
@@ -215,4 +215,5 @@ def _initrd(tree: Path, kernel: rootfs.Kernel) -> bytes:
     needs = {name: dependencies[name][1] for name in order}
     init = (recipe.DATA / "initrd-init").read_bytes()
     busybox = (tree / "usr/bin/busybox").read_bytes()
-    return initrd.archive(initrd.entries(init, busybox, kernel.release, modules, needs))
+    ahead = elf.closure(tree, recipe.recipe().read_ahead)
+    return initrd.archive(initrd.entries(init, busybox, kernel.release, modules, needs, ahead))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import GuestError
+from . import elf
 from .initrd import module_name
 
 _MAGIC = 0xB007F457
@@ -27,18 +28,10 @@ _SUFFIXES = (".ko", ".ko.xz")
 
 def modinfo(module: bytes) -> list[tuple[str, str]]:
     """The entries ``key=value`` of a 64-bit little-endian ELF object's ``.modinfo``, in their order."""
-    if module[:6] != b"\x7fELF\x02\x01":
+    if not elf.is_elf(module):
         raise GuestError("A kernel module is no ELF file for 64 bits.", "Use another --suite; trixie is known to fit.")
-    (table,) = struct.unpack_from("<Q", module, 40)
-    size, count, names = struct.unpack_from("<HHH", module, 58)
-    sections = [struct.unpack_from("<IIQQQQ", module, table + size * number) for number in range(count)]
-    strings = sections[names][4]
-    for name, _, _, _, offset, length in sections:
-        start = strings + name
-        if module[start : module.index(b"\0", start)] == b".modinfo":
-            entries = module[offset : offset + length].split(b"\0")
-            return [(k, v) for k, _, v in (e.decode(errors="replace").partition("=") for e in entries) if k]
-    return []
+    entries = b"".join(section.data for section in elf.sections(module) if section.name == ".modinfo").split(b"\0")
+    return [(k, v) for k, _, v in (entry.decode(errors="replace").partition("=") for entry in entries) if k]
 
 
 def dependencies(direct: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -108,9 +108,15 @@ def unsigned(module: bytes) -> bytes:
 
 
 def entries(
-    init: bytes, busybox: bytes, release: str, modules: Mapping[str, bytes], needs: Mapping[str, Sequence[str]]
+    init: bytes,
+    busybox: bytes,
+    release: str,
+    modules: Mapping[str, bytes],
+    needs: Mapping[str, Sequence[str]],
+    ahead: Sequence[str],
 ) -> list[Entry]:
-    """The initrd's content: `modules` by name in the order of loading, `needs` what each depends on directly."""
+    """The initrd's content: `modules` by name in the order of loading, `needs` what each depends on directly, `ahead`
+    the root disk's files that are read before anybody asks for them."""
     folder = f"lib/modules/{release}"
     dep = "".join(f"{name}.ko:{''.join(f' {need}.ko' for need in needs[name])}\n" for name in modules)
     names = ["bin", "dev", "root", "sys", "lib", "lib/modules", folder]
@@ -119,6 +125,7 @@ def entries(
         Entry("init", PROGRAM, init),
         Entry("bin/busybox", PROGRAM, busybox),
         Entry("modules", FILE, (" ".join(modules) + "\n").encode()),
+        Entry("ahead", FILE, (" ".join(ahead) + "\n").encode()),
         Entry(f"{folder}/modules.dep", FILE, dep.encode()),
         *(Entry(f"{folder}/{name}.ko", FILE, data) for name, data in modules.items()),
     ]

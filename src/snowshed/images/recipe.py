@@ -14,7 +14,7 @@ from ..model.machine import Arch
 DATA = Path(__file__).with_name("debian")
 """Our own files in the guest: ``etc`` for /etc, ``lib`` for /usr/lib/snowshed, ``sbin``, and the initrd's script."""
 
-_CODE = ("recipe.py", "rootfs.py", "initrd.py", "debian.py", "efi.py", "uki.py", "fat.py", "gpt.py")
+_CODE = ("recipe.py", "rootfs.py", "initrd.py", "elf.py", "debian.py", "efi.py", "uki.py", "fat.py", "gpt.py")
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,6 +26,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pruned: tuple[str, ...]
     module_folders: tuple[str, ...]
     boot_modules: tuple[str, ...]
+    read_ahead: tuple[str, ...]
     cmdline: str
     linked: tuple[str, ...]
     unlinked: tuple[str, ...]

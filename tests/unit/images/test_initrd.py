@@ -69,9 +69,15 @@ def test_a_signature_is_left_out(tmp_path: Path) -> None:
 
 def test_the_initrd_lists_its_modules_in_the_order_of_loading() -> None:
     entries = initrd.entries(
-        b"#!", b"busybox", "6.1", {"failover": b"1", "virtio_net": b"2"}, {"failover": (), "virtio_net": ("failover",)}
+        b"#!",
+        b"busybox",
+        "6.1",
+        {"failover": b"1", "virtio_net": b"2"},
+        {"failover": (), "virtio_net": ("failover",)},
+        ["usr/sbin/sshd", "usr/lib/libc.so.6"],
     )
     found = {entry.name: entry.data for entry in entries}
     assert found["modules"] == b"failover virtio_net\n"
+    assert found["ahead"] == b"usr/sbin/sshd usr/lib/libc.so.6\n"
     assert found["lib/modules/6.1/modules.dep"] == b"failover.ko:\nvirtio_net.ko: failover.ko\n"
     assert found["lib/modules/6.1/virtio_net.ko"] == b"2"
