@@ -261,6 +261,14 @@ def test_a_guest_that_stops_answering_is_restarted_where_that_is_wanted(place: P
     until(place, "running")
 
 
+def test_a_guest_that_panics_before_nix_is_up_is_started_once_more(place: Place) -> None:
+    place.qemu.fail("first-panics-at=sshd")
+    place.start()
+    assert starts(place) == 2
+    assert status_of(place, "state") == "running"
+    assert "It is started once more." in place.ok("events").out
+
+
 def test_a_guest_that_panics_has_failed_and_spins_no_process(place: Place) -> None:
     place.qemu.fail("panics-after=0.2")
     place.start()

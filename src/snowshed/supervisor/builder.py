@@ -67,7 +67,7 @@ class Builder:
 
         `patient`: after a failure wait for the back-off to pass (connections); otherwise try at once (a person).
         """
-        if self.state is State.RUNNING and self.guest is not None and self._waking is None:
+        if self._waking is None and self.guest is not None and self.is_running(self.guest):
             return self.guest
         if self._waking is None:
             self._waking = asyncio.get_running_loop().create_future()

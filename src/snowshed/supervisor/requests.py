@@ -15,7 +15,7 @@ from ..tasks import finish
 from ..units import format_size
 from .builder import Builder
 from .collecting import Collecting
-from .guest import COLLECT_SECONDS
+from .guest import COLLECT_SECONDS, GuestPanickedError
 from .journal import Journal, offer
 from .report import Reporter
 from .sampling import Sampler
@@ -92,9 +92,15 @@ class Requests:
             yield item
 
     async def _wake(self) -> None:
-        """A person wants to know that Nix can build, not only that clients are let in."""
-        guest = await self._builder.wake()
-        await guest.fully_up()
+        """A person wants to know that Nix can build, not only that clients are let in.
+
+        A kernel that panics between the two gets a second chance, as it has before (see `Launcher.boot`).
+        """
+        try:
+            await (await self._builder.wake()).fully_up()
+        except GuestPanickedError:
+            self._journal.say("It is started once more.")
+            await (await self._builder.wake()).fully_up()
 
     async def _collect(self) -> None:
         """Collect garbage in the guest, which is awake meanwhile: woken if it sleeps, not started if it is stopped."""

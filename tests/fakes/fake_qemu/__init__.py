@@ -20,6 +20,7 @@ ignores-powerdown     neither the power button nor the agent's shutdown does any
 slow-shutdown=S       the guest takes S seconds to power itself off (0.01)
 dies-after=SECONDS    the process is killed by SIGKILL
 panics-after=SECONDS  the guest's kernel panics, and restarts
+first-panics-at=STAGE  of all machines the first panics when it has got there
 hangs-in-panic        with the one above: it does not restart
 disk-full-after=S     a write fails for lack of space and the VM stops; every `cont` works
 save-fails            saving the memory fails for lack of space

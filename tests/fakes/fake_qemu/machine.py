@@ -84,7 +84,14 @@ class Machine:
             if stage == "sshd":
                 self.up.set()
             self.say(f"snowshed-stage: {stage}\r\n")
+            if stage == self.faults.text("first-panics-at", "") and self.is_first:
+                self.panic()
+                return
         self.come_up()
+
+    @property
+    def is_first(self) -> bool:
+        return self.journal.read_text().count('"what": "start"') == 1
 
     def come_up(self) -> None:
         self.up.set()
