@@ -6,7 +6,7 @@ Source: the System V ABI, chapters 4 (sections) and 5 (dynamic section), for 64-
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,24 +57,21 @@ def closure(tree: Path, programs: Sequence[str]) -> list[str]:
 
     A program that the tree does not have is left out, as is a library: what is started will say so.
     """
-    folders = [*sorted((tree / "usr/lib").glob("*-linux-gnu*")), tree / "usr/lib"]
-    found: dict[str, None] = {}
+    libraries = {file.name: file for place in ("usr/lib", "usr/lib/*-linux-gnu*") for file in tree.glob(f"{place}/*")}
+    found: dict[Path, None] = {}
 
-    def visit(file: Path | None) -> None:
-        if file is None or not file.exists() or (name := file.relative_to(tree).as_posix()) in found:
+    def visit(file: Path) -> None:
+        if file in found or not file.is_file():
             return
-        found[name] = None
+        found[file] = None
         data = file.read_bytes()
         for library in needed(data) if is_elf(data) else ():
-            visit(next(_places(folders, library), None))
+            if library in libraries:
+                visit(libraries[library])
 
     for program in programs:
         visit(tree / program)
-    return list(found)
-
-
-def _places(folders: Sequence[Path], library: str) -> Iterator[Path]:
-    return (folder / library for folder in folders if (folder / library).exists())
+    return [file.relative_to(tree).as_posix() for file in found]
 
 
 def _text(data: bytes, start: int) -> str:

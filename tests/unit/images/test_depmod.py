@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from elves import Section, elf_file
 from snowshed.errors import GuestError
 from snowshed.images.depmod import dependencies, depmod, index, modinfo, underscored
 
@@ -20,19 +21,8 @@ def module(**entries: str | list[str]) -> bytes:
     """The smallest kernel module: an ELF object with a ``.modinfo`` and nothing to link."""
     pairs = [(key, value) for key, given in entries.items() for value in ([given] if isinstance(given, str) else given)]
     info = b"".join(f"{key}={value}\0".encode() for key, value in pairs)
-    names = b"\0.modinfo\0.shstrtab\0.symtab\0.strtab\0"
-    parts = [b"\0" * 64, info, names, b"\0" * 24, b"\0"]
-    starts = [sum(len(part) for part in parts[:number]) for number in range(len(parts) + 1)]
-    sections = [
-        (0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-        (1, 1, 2, 0, starts[1], len(info), 0, 0, 1, 0),
-        (10, 3, 0, 0, starts[2], len(names), 0, 0, 1, 0),
-        (20, 2, 0, 0, starts[3], 24, 4, 1, 8, 24),
-        (28, 3, 0, 0, starts[4], 1, 0, 0, 1, 0),
-    ]
-    table = b"".join(struct.pack("<IIQQQQIIQQ", *section) for section in sections)
-    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 1, 62, 1, 0, 0, starts[5], 0, 64, 0, 0, 64, 5, 2)
-    return header + b"".join(parts[1:]) + table
+    symbols = Section(".symtab", 2, bytes(24), link=3, info=1, entry=24)
+    return elf_file(1, Section(".modinfo", 1, info, flags=2), symbols, Section(".strtab", 3, b"\0"))
 
 
 MODULES = {

@@ -9,25 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from elves import Section, elf_file
 from snowshed.images import elf
 
 
 def library(*needs: str) -> bytes:
     """The smallest ELF file with a dynamic section that asks for `needs`."""
-    names = b"\0.dynamic\0.dynstr\0.shstrtab\0"
     strings = b"\0" + b"".join(f"{need}\0".encode() for need in needs)
     dynamic = b"".join(struct.pack("<qQ", 1, strings.index(f"\0{need}\0".encode()) + 1) for need in needs)
     dynamic += struct.pack("<qQ", 0, 0)
-    parts = [b"\0" * 64, dynamic, strings, names]
-    starts = [sum(map(len, parts[:number])) for number in range(len(parts) + 1)]
-    table = [
-        (0,) * 10,
-        (1, 6, 3, 0, starts[1], len(dynamic), 2, 0, 8, 16),
-        (10, 3, 2, 0, starts[2], len(strings), 0, 0, 1, 0),
-        (18, 3, 0, 0, starts[3], len(names), 0, 0, 1, 0),
-    ]
-    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 0, starts[4], 0, 64, 0, 0, 64, 4, 3)
-    return header + b"".join(parts[1:]) + b"".join(struct.pack("<IIQQQQIIQQ", *section) for section in table)
+    return elf_file(3, Section(".dynamic", 6, dynamic, flags=3, link=2, entry=16), Section(".dynstr", 3, strings))
 
 
 def place(tree: Path, name: str, data: bytes) -> None:
